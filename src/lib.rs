@@ -16,7 +16,8 @@
 //! warehouse    Parquet parts -> the tables of Redshift or PostgreSQL, in one transaction
 //! ```
 //!
-//! `model` describes the star schema that they build, as data. `pipeline` connects them, and is the only module that starts threads for the work. [`generate`] generates
+//! `model` describes the star schema that they build, as data, and `schema` renders that description as documents.
+//! `pipeline` connects the modules, and is the only one that starts threads for the work. [`generate`] generates
 //! synthetic input, and `bench` measures throughput. [`cli`] is the command line.
 //!
 //! These modules are private. Another program uses [`jobs`] with the configuration in [`config`] and an [`observer`]
@@ -46,6 +47,7 @@ mod output;
 mod pipeline;
 pub mod report;
 mod retry;
+mod schema;
 mod star;
 mod storage;
 mod warehouse;

@@ -8,7 +8,7 @@ use super::args::logging::LogArgs;
 use super::logging::start_logging;
 use super::stderr::eprint_line;
 use super::usage_error::print_usage_error;
-use super::{bench, clean, create_tables, generate, help, load, query, run};
+use super::{bench, clean, create_tables, generate, help, load, query, run, schema};
 use crate::error::Result;
 
 /// Build a star schema from song and event-log JSON, and load it into a warehouse
@@ -33,6 +33,7 @@ const EXAMPLES: &str = r"Examples:
     --warehouse postgres://etl@localhost/music
   sparkify query top-songs --from 2018-11-01 --to 2018-12-01 \
     --warehouse postgres://etl@localhost/music
+  sparkify schema --format dbt > models/sparkify.yml
   sparkify clean s3://bucket/star --keep 3
   sparkify generate --out data --events 2000000 --songs 20000 --users 50000 \
     --files 64
@@ -45,6 +46,7 @@ enum Command {
     CreateTables(create_tables::CreateTablesArgs),
     Load(load::LoadArgs),
     Query(query::QueryArgs),
+    Schema(schema::SchemaArgs),
     Clean(clean::CleanArgs),
     Generate(generate::GenerateArgs),
     Bench(bench::BenchCommandArgs),
@@ -72,6 +74,7 @@ fn run_command(command: Command) -> Result<()> {
         Command::CreateTables(args) => create_tables::main(args),
         Command::Load(args) => load::main(args),
         Command::Query(args) => query::main(args),
+        Command::Schema(args) => schema::main(&args),
         Command::Clean(args) => clean::main(args),
         Command::Generate(args) => generate::main(args),
         Command::Bench(args) => bench::main(args),

@@ -16,6 +16,7 @@ mod progress;
 mod query;
 mod render;
 mod run;
+mod schema;
 mod stderr;
 mod stdout;
 mod usage_error;

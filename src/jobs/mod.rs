@@ -11,6 +11,8 @@
 //! | [`CleanJob`] | removes abandoned, failed and superseded runs | [`CleanPlan`](crate::report::CleanPlan) |
 //! | [`QueryJob`] | runs a saved query in a warehouse | [`ResultSet`](crate::report::ResultSet) |
 //!
+//! [`schema_document`] describes the star schema, which needs no configuration.
+//!
 //! Nothing here reads arguments, and nothing prints. The AWS client reads the files and environment variables that the
 //! AWS command line reads. `examples/embedded_run.rs` runs a job from another program.
 
@@ -20,6 +22,7 @@ mod load;
 mod load_target;
 mod query;
 mod run;
+mod schema;
 
 pub use clean::CleanJob;
 pub use create_tables::{CreateTablesJob, TablesReport};
@@ -27,6 +30,7 @@ pub use load::LoadJob;
 pub use load_target::LoadTarget;
 pub use query::QueryJob;
 pub use run::{CompletedRun, RunJob, RunJobPlan};
+pub use schema::{SchemaFormat, schema_document};
 
 // What the configuration of a job is made of, besides `config`.
 pub use crate::warehouse::WarehouseConfig;

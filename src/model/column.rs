@@ -1,5 +1,7 @@
 //! Describes the columns of tables.
 
+use std::fmt;
+
 use arrow_schema::{DataType, TimeUnit};
 
 /// The type of a column, by its name in Redshift and PostgreSQL.
@@ -39,6 +41,20 @@ impl ColumnType {
     }
 }
 
+impl fmt::Display for ColumnType {
+    /// Writes the type as SQL does, in lower case.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BigInt => f.write_str("bigint"),
+            Self::Integer => f.write_str("integer"),
+            Self::SmallInt => f.write_str("smallint"),
+            Self::Double => f.write_str("double precision"),
+            Self::Timestamp => f.write_str("timestamp"),
+            Self::Varchar(max_bytes) => write!(f, "varchar({max_bytes})"),
+        }
+    }
+}
+
 /// Where the values of a column come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ValueSource {
@@ -71,6 +87,19 @@ pub enum CalendarPart {
     Year,
     /// The day of the week, 0 to 6 from Sunday.
     Weekday,
+}
+
+impl fmt::Display for CalendarPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Hour => "hour",
+            Self::Day => "day",
+            Self::Week => "week",
+            Self::Month => "month",
+            Self::Year => "year",
+            Self::Weekday => "weekday",
+        })
+    }
 }
 
 /// A column of a table.

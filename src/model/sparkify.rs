@@ -110,7 +110,8 @@ pub static SONGPLAYS: TableSchema = TableSchema {
             "songplay_id",
             BigInt,
             Hash(EVENT_KEY),
-            "Hash of the user, the time, the session and the item in the session: equal for all deliveries of an event.",
+            "The play: a hash of the user, the time, the session and the item in the session. It is the same in every run and \
+             for every delivery of the event.",
         ),
         column("start_time", Timestamp, Field("ts"), "When the play began, in UTC."),
         column("user_id", Integer, Field("userId"), "The user who played the song."),
@@ -118,35 +119,41 @@ pub static SONGPLAYS: TableSchema = TableSchema {
             "level",
             Varchar(SHORT_TEXT_BYTES),
             Field("level"),
-            "The subscription level of the user at that time: free or paid.",
+            "The subscription level of the user at the time of the play, as logged, such as free or paid.",
         ),
         column(
             "song_id",
             Varchar(ID_BYTES),
             Lookup("song_id"),
-            "The song with the title, the artist name and the duration that the event has; null if there is none.",
+            "The song with the title, the artist name and the duration that the event has. It is null if no song record \
+             matches; the play is a row nevertheless.",
         )
         .or_null(),
         column(
             "artist_id",
             Varchar(ID_BYTES),
             Lookup("artist_id"),
-            "The artist of that song; null if there is none.",
+            "The artist of that song; null if song_id is null.",
         )
         .or_null(),
-        column("session_id", Integer, Field("sessionId"), "The session of the user."),
+        column(
+            "session_id",
+            Integer,
+            Field("sessionId"),
+            "The session in which the user played the song, as numbered by the log.",
+        ),
         column(
             "location",
             Varchar(LOCATION_BYTES),
             Field("location"),
-            "Where the user was.",
+            "The location of the user at the time of the play, as logged; null if the event has none.",
         )
         .or_null(),
         column(
             "user_agent",
             Varchar(USER_AGENT_BYTES),
             Field("userAgent"),
-            "The browser or the application of the user.",
+            "The user agent, as logged, which tells browser and operating system; null if the event has none.",
         )
         .or_null(),
     ],
@@ -191,33 +198,38 @@ pub static USERS: TableSchema = TableSchema {
     dir: "users",
     description: "The users: one row for each user who played a song, as of the latest event.",
     columns: &[
-        column("user_id", Integer, Field("userId"), "The user."),
+        column(
+            "user_id",
+            Integer,
+            Field("userId"),
+            "The user, as numbered by the log.",
+        ),
         column(
             "first_name",
             Varchar(NAME_BYTES),
             Field("firstName"),
-            "The first name.",
+            "The first name in the latest event; null if that event has none.",
         )
         .or_null(),
         column(
             "last_name",
             Varchar(NAME_BYTES),
             Field("lastName"),
-            "The last name.",
+            "The last name in the latest event; null if that event has none.",
         )
         .or_null(),
         column(
             "gender",
             Varchar(SHORT_TEXT_BYTES),
             Field("gender"),
-            "The gender: F or M.",
+            "The gender in the latest event, such as F or M; null if that event has none.",
         )
         .or_null(),
         column(
             "level",
             Varchar(SHORT_TEXT_BYTES),
             Field("level"),
-            "The latest subscription level: free or paid.",
+            "The subscription level in the latest event, such as free or paid. The level at the time of a play is in songplays.",
         ),
     ],
     key_len: 1,
@@ -246,8 +258,18 @@ pub static SONGS: TableSchema = TableSchema {
     dir: "songs",
     description: "The songs: one row for each song of the catalog.",
     columns: &[
-        column("song_id", Varchar(ID_BYTES), Field("song_id"), "The song."),
-        column("title", Varchar(TITLE_BYTES), Field("title"), "The title."),
+        column(
+            "song_id",
+            Varchar(ID_BYTES),
+            Field("song_id"),
+            "The song, by its id in the song metadata.",
+        ),
+        column(
+            "title",
+            Varchar(TITLE_BYTES),
+            Field("title"),
+            "The title of the song.",
+        ),
         column(
             "artist_id",
             Varchar(ID_BYTES),
@@ -258,14 +280,14 @@ pub static SONGS: TableSchema = TableSchema {
             "year",
             Integer,
             Field("year"),
-            "The year of release; 0 if it is unknown.",
+            "The year of release; 0 or null if the song metadata does not know it.",
         )
         .or_null(),
         column(
             "duration",
             Double,
             Field("duration"),
-            "The duration in seconds.",
+            "The duration of the song, in seconds.",
         ),
     ],
     key_len: 1,
@@ -294,33 +316,33 @@ pub static ARTISTS: TableSchema = TableSchema {
             "artist_id",
             Varchar(ID_BYTES),
             Field("artist_id"),
-            "The artist.",
+            "The artist, by the id in the song metadata.",
         ),
         column(
             "name",
             Varchar(TITLE_BYTES),
             Field("artist_name"),
-            "The name.",
+            "The name of the artist, as the chosen song record spells it.",
         ),
         column(
             "location",
             Varchar(TITLE_BYTES),
             Field("artist_location"),
-            "Where the artist is from.",
+            "Where the artist is from, as free text. It may be an empty text, and is null if the record has none.",
         )
         .or_null(),
         column(
             "latitude",
             Double,
             Field("artist_latitude"),
-            "The latitude of the location, in degrees.",
+            "The latitude of the location, in degrees north; null if it is unknown.",
         )
         .or_null(),
         column(
             "longitude",
             Double,
             Field("artist_longitude"),
-            "The longitude of the location, in degrees.",
+            "The longitude of the location, in degrees east; null if it is unknown.",
         )
         .or_null(),
     ],
@@ -353,12 +375,17 @@ pub static TIME: TableSchema = TableSchema {
     dir: "time",
     description: "The calendar: one row for each distinct start time, in UTC.",
     columns: &[
-        column("start_time", Timestamp, Field("ts"), "The time."),
+        column(
+            "start_time",
+            Timestamp,
+            Field("ts"),
+            "The start time of one or more plays, in UTC.",
+        ),
         column(
             "hour",
             SmallInt,
             CalendarPart("ts", Hour),
-            "The hour, 0 to 23.",
+            "The hour of the day, 0 to 23.",
         ),
         column(
             "day",
@@ -370,20 +397,25 @@ pub static TIME: TableSchema = TableSchema {
             "week",
             SmallInt,
             CalendarPart("ts", Week),
-            "The week by ISO 8601, 1 to 53.",
+            "The week by ISO 8601, 1 to 53. The first and the last days of a year may belong to a week of another year.",
         ),
         column(
             "month",
             SmallInt,
             CalendarPart("ts", Month),
-            "The month, 1 to 12.",
+            "The month of the year, 1 to 12.",
         ),
-        column("year", SmallInt, CalendarPart("ts", Year), "The year."),
+        column(
+            "year",
+            SmallInt,
+            CalendarPart("ts", Year),
+            "The calendar year, 1 to 9999.",
+        ),
         column(
             "weekday",
             SmallInt,
             CalendarPart("ts", Weekday),
-            "The day of the week, 0 to 6 from Sunday.",
+            "The day of the week: 0 is Sunday and 6 is Saturday.",
         ),
     ],
     key_len: 1,
@@ -472,7 +504,7 @@ pub static STATE_SONGS: TableSchema = TableSchema {
             "duration",
             Double,
             Field("duration"),
-            "The duration in seconds.",
+            "The duration of the song, in seconds.",
         ),
         column("song_id", Varchar(ID_BYTES), Field("song_id"), "The song."),
         column(
@@ -530,19 +562,19 @@ const OBJECT: ColumnSchema = column(
     "object",
     Varchar(OBJECT_NAME_BYTES),
     Engine,
-    "The name of the log object: its absolute path or its URL.",
+    "The log object: its URL, or the absolute path of the file with all symbolic links resolved.",
 );
 const ETAG: ColumnSchema = column(
     "etag",
     Varchar(NAME_BYTES),
     Engine,
-    "The version of its content: the ETag in S3, size and time of a file.",
+    "The version of its content: the ETag in S3, the size and the modification time of a file.",
 );
 const ROWS: ColumnSchema = column(
     "rows",
     BigInt,
     Engine,
-    "The number of events that were kept from it, repeated deliveries included.",
+    "The number of events that were kept from it, before duplicates were removed.",
 );
 
 /// The log objects that the dataset is built from.
@@ -567,7 +599,7 @@ pub static LOAD_HISTORY: TableSchema = TableSchema {
             "run",
             Varchar(RUN_ID_BYTES),
             Engine,
-            "The run that wrote the dataset.",
+            "The id of the run that wrote the dataset.",
         ),
         OBJECT,
         ETAG,
@@ -576,7 +608,7 @@ pub static LOAD_HISTORY: TableSchema = TableSchema {
             "loaded_at",
             Timestamp,
             Engine,
-            "When the load was committed, in UTC.",
+            "The time of the load, in UTC. All rows of a load have the same.",
         ),
     ],
     key_len: 0,
@@ -613,20 +645,6 @@ mod tests {
         SPARKIFY.dataset_tables().chain([SPARKIFY.load_history])
     }
 
-    /// Returns the record from which the rows of a table are built.
-    fn record_of(table: &TableSchema) -> Option<&'static RecordSchema> {
-        let name = match table.rule {
-            TableRule::Fact(rule) => rule.record,
-            TableRule::Pick(rule) => rule.record,
-            TableRule::Calendar => SPARKIFY.fact().1.record,
-            TableRule::PickState { of } | TableRule::LookupKeys { of } => {
-                return record_of(SPARKIFY.table(of));
-            }
-            TableRule::SourceObjects | TableRule::LoadHistory => return None,
-        };
-        Some(SPARKIFY.record(name))
-    }
-
     #[test]
     fn names_are_distinct() {
         let mut tables = BTreeSet::new();
@@ -644,7 +662,7 @@ mod tests {
     fn columns_fit_their_fields() {
         for table in all_tables() {
             let field = |key: &str| {
-                let record = record_of(table).unwrap();
+                let record = SPARKIFY.record_of(table).unwrap();
                 *record.fields.iter().find(|field| field.key == key).unwrap()
             };
             for column in table.columns {
@@ -685,7 +703,9 @@ mod tests {
                             "{context}"
                         );
                     }
-                    ValueSource::Engine => assert!(record_of(table).is_none(), "{context}"),
+                    ValueSource::Engine => {
+                        assert!(SPARKIFY.record_of(table).is_none(), "{context}")
+                    }
                 }
             }
         }

@@ -86,6 +86,19 @@ impl Model {
             .expect("a name in the model belongs to a record of the model")
     }
 
+    /// Returns the record that the rows of a table are built from; `None` if they are facts about a run or a load.
+    pub fn record_of(&self, table: &TableSchema) -> Option<&'static RecordSchema> {
+        match table.rule {
+            TableRule::Fact(rule) => Some(self.record(rule.record)),
+            TableRule::Pick(rule) => Some(self.record(rule.record)),
+            TableRule::Calendar => Some(self.record(self.fact().1.record)),
+            TableRule::PickState { of } | TableRule::LookupKeys { of } => {
+                self.record_of(self.table(of))
+            }
+            TableRule::SourceObjects | TableRule::LoadHistory => None,
+        }
+    }
+
     /// Returns the fact table and its rule.
     pub fn fact(&self) -> (&'static TableSchema, FactRule) {
         let fact = self.star.iter().find_map(|table| match table.rule {

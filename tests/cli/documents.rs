@@ -51,15 +51,26 @@ fn files_below(folder: &str, extension: &str) -> Vec<PathBuf> {
 
 #[test]
 fn cli_reference_matches_the_help() {
-    let expected = cli_reference();
-    let path = repository().join("docs/cli.md");
+    assert_generated("docs/cli.md", &cli_reference());
+}
+
+#[test]
+fn data_dictionary_is_the_markdown_of_the_schema() {
+    let markdown = Sandbox::new().exec(&["schema", "--format", "markdown"]);
+    assert_generated("docs/data-dictionary.md", &markdown.assert_success().stdout);
+}
+
+/// Asserts that a document is the output of the program. With `UPDATE_DOCS` it is rewritten first.
+#[track_caller]
+fn assert_generated(document: &str, expected: &str) {
+    let path = repository().join(document);
     if std::env::var_os("UPDATE_DOCS").is_some() {
-        fs::write(&path, &expected).unwrap();
+        fs::write(&path, expected).unwrap();
     }
     let actual = fs::read_to_string(&path).unwrap_or_default();
     assert!(
         actual == expected,
-        "docs/cli.md is not what the binary prints; UPDATE_DOCS=1 cargo test --test cli documents \
+        "{document} is not what the binary prints; UPDATE_DOCS=1 cargo test --test cli documents \
          rewrites it"
     );
 }

@@ -18,6 +18,7 @@ mod input_globs;
 mod logging;
 mod max_rejects;
 mod output_dir;
+mod schema;
 mod snapshots;
 mod stdio;
 mod usage;

@@ -7,4 +7,5 @@ pub(super) mod load;
 pub(super) mod numbers;
 pub(super) mod result_set;
 pub(super) mod run;
+pub(super) mod schema;
 pub(super) mod share_bar;
