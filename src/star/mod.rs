@@ -31,5 +31,7 @@ mod row_order;
 pub(crate) mod source_objects;
 pub(crate) mod string_pool;
 mod table_rows;
+#[cfg(test)]
+mod tests;
 mod text_array;
 mod value;
