@@ -22,7 +22,7 @@ use super::run_report::RunReport;
 use crate::error::{Error, Result};
 use crate::input::RecordKind;
 use crate::model::TableSchema;
-use crate::model::sparkify::{SONGPLAYS, SPARKIFY};
+use crate::model::sparkify::SPARKIFY;
 use crate::storage::{Location, PutMode, Store, StoreOpener};
 
 /// The output of a run that is not published yet.
@@ -288,7 +288,7 @@ impl Staging {
             return Ok(None);
         };
         let report: Option<serde_json::Value> = serde_json::from_slice(&json).ok();
-        let rows = report.and_then(|report| report["tables"][SONGPLAYS.name]["rows"].as_u64());
+        let rows = report.and_then(|report| report["tables"][SPARKIFY.fact().0.name]["rows"].as_u64());
         match rows {
             Some(rows) => Ok(Some(rows)),
             None => Err(Error::failed(format!("cannot read {report_name}"))
@@ -458,7 +458,7 @@ fn local_paths<'a>(inputs: [&'a [Location]; 2]) -> Vec<&'a Path> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::sparkify::USERS;
+    use crate::model::sparkify::{SONGPLAYS, USERS};
 
     #[test]
     #[should_panic(expected = "every table has a part")]

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::numbers::format_count;
-use crate::model::sparkify::{SONGPLAYS, SPARKIFY};
+use crate::model::sparkify::SPARKIFY;
 use crate::warehouse::load::LoadReport;
 
 /// Renders the result of a load as a table.
@@ -32,7 +32,7 @@ fn write_load_summary(to: &mut String, report: &LoadReport) -> std::fmt::Result 
             format_count(counts.removed)
         )?;
     }
-    let plays = report.tables[SONGPLAYS.name];
+    let plays = report.tables[SPARKIFY.fact().0.name];
     let rate = plays.rows as f64 / report.seconds.max(1e-9);
     write!(
         to,
