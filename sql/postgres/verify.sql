@@ -4,6 +4,7 @@
 -- Run it before the COMMIT at the end of merge.sql.
 --
 -- If no table has side effects (see tables_with_side_effects in stage.sql), the tables are not read again.
+
 SELECT 'artists' AS name, COUNT(*) AS rows
 FROM new_artists n
 WHERE
