@@ -2,7 +2,7 @@
 --
 -- Run it between copy.sql and merge.sql.
 
--- The rows of each staging table: as many as the report of the run says, in "tables" and "merge_state".
+-- The rows of each staging table: as many as the report of the run has under tables and merge_state.
 SELECT 'songplays' AS name, COUNT(*) AS rows FROM staged_songplays
 UNION ALL
 SELECT 'users' AS name, COUNT(*) AS rows FROM staged_users

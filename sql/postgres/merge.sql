@@ -3,6 +3,15 @@
 -- Every choice depends only on the content of the rows, by the same rules as within one run. So batches in any order
 -- have the same result as one load of all of them, and a batch that is loaded again changes nothing.
 
+-- If songplays is empty, primary keys are built and foreign keys are checked once at the end and not row by row, which
+-- takes a fraction of the time. Readers wait in the meantime.
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM songplays) THEN
+        PERFORM pg_temp.drop_constraints();
+    END IF;
+END $$;
+
 -- The planner has no statistics of temporary tables without ANALYZE.
 ANALYZE staged_artists;
 ANALYZE staged_songs;
@@ -14,64 +23,6 @@ ANALYZE staged_state_artists;
 ANALYZE staged_state_songs;
 ANALYZE staged_state_songplays;
 ANALYZE staged_source_objects;
-
--- If songplays is empty, primary keys are built and foreign keys are checked once at the end and not row by row, which
--- takes a fraction of the time. Readers wait in the meantime. Only the owner of the tables can drop constraints; the
--- load of another user checks row by row.
-DO $$
-DECLARE
-    key RECORD;
-BEGIN
-    IF EXISTS (SELECT FROM songplays) THEN
-        RETURN;
-    END IF;
-    FOR key IN
-        SELECT
-            c.conrelid::regclass AS relation, c.conname AS name, c.contype AS kind,
-            pg_get_constraintdef(c.oid) AS definition
-        FROM pg_constraint c
-        JOIN pg_class r ON r.oid = c.conrelid
-        JOIN pg_namespace n ON n.oid = r.relnamespace
-        WHERE pg_has_role(r.relowner, 'USAGE')
-            AND c.coninhcount = 0
-            AND (
-                -- The user must be allowed to add the constraint again.
-                (
-                    c.contype = 'f'
-                    AND c.conrelid IN ('songplays'::regclass, 'songs'::regclass)
-                    AND has_table_privilege(c.confrelid, 'REFERENCES')
-                )
-                OR (
-                    c.contype = 'p'
-                    AND c.conrelid IN ('songplays'::regclass, 'time'::regclass)
-                    AND r.relkind = 'r'
-                    AND has_schema_privilege(n.oid, 'CREATE')
-                    -- Logical replication identifies rows by the primary key.
-                    AND NOT EXISTS (
-                        SELECT FROM pg_publication_tables p
-                        WHERE p.schemaname = n.nspname AND p.tablename = r.relname
-                    )
-                    -- The definition of a constraint does not include the storage settings of its index.
-                    AND NOT EXISTS (
-                        SELECT FROM pg_index i
-                        JOIN pg_class x ON x.oid = i.indexrelid
-                        WHERE i.indexrelid = c.conindid
-                            AND (i.indisclustered OR i.indisreplident OR x.reloptions IS NOT NULL OR x.reltablespace <> 0)
-                    )
-                )
-            )
-        ORDER BY c.contype
-    LOOP
-        BEGIN
-            EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', key.relation, key.name);
-            INSERT INTO dropped_constraints (relation, name, kind, definition)
-            VALUES (key.relation::TEXT, key.name, key.kind, key.definition);
-        EXCEPTION
-            -- Another table or view depends on the constraint, so it stays.
-            WHEN dependent_objects_still_exist OR object_in_use THEN NULL;
-        END;
-    END LOOP;
-END $$;
 
 -- For each artist a record with both coordinates is preferred, then one with a location, then the smallest by song_id,
 -- name, location and coordinates, null last.
@@ -407,7 +358,7 @@ WHERE NOT EXISTS (SELECT 1 FROM load_history l WHERE l.run = :'run' AND l.object
 -- Check the deferred foreign keys now, when all rows are inserted.
 SET CONSTRAINTS ALL IMMEDIATE;
 
--- Add the constraints again that were dropped above or by clear.sql.
+-- Add the constraints again that were dropped above or by refresh.sql.
 DO $$
 DECLARE
     key RECORD;

@@ -3,8 +3,7 @@
 --
 -- Run it between stage.sql and copy.sql.
 
--- Foreign keys are dropped, because PostgreSQL would search the songplays of each deleted row. merge.sql adds them
--- again.
+-- Foreign keys are dropped, because PostgreSQL would search songplays for each deleted row. merge.sql adds them again.
 DO $$
 BEGIN
     PERFORM pg_temp.drop_constraints();
