@@ -1,5 +1,6 @@
 //! Renders the SQL of a load from the templates that the binary contains.
 
+mod generator;
 pub(crate) mod load_plan;
 #[allow(dead_code, reason = "the generator of SQL is being written")]
 pub(crate) mod statement;
