@@ -1,5 +1,9 @@
 //! Renders the SQL of a load from the templates that the binary contains.
 
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the generator of SQL is being written")
+)]
 mod generator;
 pub(crate) mod load_plan;
 #[allow(dead_code, reason = "the generator of SQL is being written")]

@@ -17,13 +17,13 @@ pub(super) fn renamed_column(alias: &str, column: &str, name: &str) -> String {
     }
 }
 
-/// Returns the beginning of a query.
-pub(super) fn select<S: AsRef<str>>(items: &[S], indent: usize) -> String {
+/// Returns the beginning of a query, which is not indented.
+pub(super) fn select<S: AsRef<str>>(items: &[S]) -> String {
     let texts: Vec<&str> = items.iter().map(AsRef::as_ref).collect();
     let line = format!("SELECT {}", texts.join(", "));
-    match indent + line.len() <= LIST_WIDTH {
+    match line.len() <= LIST_WIDTH {
         true => line,
-        false => select_groups(&[texts], indent),
+        false => select_groups(&[texts], 0),
     }
 }
 

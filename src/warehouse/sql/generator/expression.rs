@@ -69,28 +69,17 @@ fn redshift_rows_differ(
     indent: usize,
 ) -> String {
     let pad = " ".repeat(indent);
-    let list = |conditions: Vec<String>, separator: &str| conditions.join(separator);
-    if !columns.iter().copied().any(is_null_distinct) {
-        let differ = columns.iter().map(|column| {
-            let [left, right] = redshift_values(*column, left, right);
-            format!("{left} <> {right}")
-        });
-        let differ = list(differ.collect(), &format!("\n{pad}    OR "));
+    let compare = |operator: &str, separator: &str| {
+        let compare = |column: &ColumnSchema| redshift_compare(*column, left, operator, right);
+        let conditions: Vec<_> = columns.iter().map(compare).collect();
+        conditions.join(separator)
+    };
+    if !columns.iter().any(is_null_distinct) {
+        let differ = compare("<>", &format!("\n{pad}    OR "));
         return format!("(\n{pad}    {differ}\n{pad})");
     }
     // CASE takes an unknown condition for one that is not met: a value and a null are not the same.
-    let same = columns.iter().map(|column| {
-        let [left_value, right_value] = redshift_values(*column, left, right);
-        let same = format!("{left_value} = {right_value}");
-        match is_null_distinct(*column) {
-            true => format!(
-                "({same} OR ({left}.{0} IS NULL AND {right}.{0} IS NULL))",
-                column.name
-            ),
-            false => same,
-        }
-    });
-    let same = list(same.collect(), &format!("\n{pad}        AND "));
+    let same = compare("=", &format!("\n{pad}        AND "));
     format!(
         "CASE
 {pad}    WHEN
@@ -101,22 +90,33 @@ fn redshift_rows_differ(
     )
 }
 
-/// Returns true if a column may be null and has no value that can stand for null. The values of text end with CHR(1) when
-/// they are compared, so that an empty text stands for null.
-fn is_null_distinct(column: ColumnSchema) -> bool {
-    column.nullable && !column.ty.is_text()
-}
-
-/// Returns the values of a column in two rows, where an empty text stands for null.
-fn redshift_values(column: ColumnSchema, left: &str, right: &str) -> [String; 2] {
-    [left, right].map(|alias| {
-        let value = format!("{alias}.{}", column.name);
-        let value = exact(Dialect::Redshift, column, &value);
+/// Returns the comparison of a column in two rows, where a null equals a null.
+fn redshift_compare(column: ColumnSchema, left: &str, operator: &str, right: &str) -> String {
+    let value = |alias: &str| {
+        let value = exact(
+            Dialect::Redshift,
+            column,
+            &format!("{alias}.{}", column.name),
+        );
         match column.nullable && column.ty.is_text() {
+            // CHR(1) makes all texts different from an empty one.
             true => format!("COALESCE({value}, '')"),
             false => value,
         }
-    })
+    };
+    let comparison = format!("{} {operator} {}", value(left), value(right));
+    match is_null_distinct(&column) {
+        true => format!(
+            "({comparison} OR ({left}.{0} IS NULL AND {right}.{0} IS NULL))",
+            column.name
+        ),
+        false => comparison,
+    }
+}
+
+/// Returns true if a column may be null and has no value that can stand for null.
+fn is_null_distinct(column: &ColumnSchema) -> bool {
+    column.nullable && !column.ty.is_text()
 }
 
 /// Returns the condition that two rows are equal in all of the columns, for PostgreSQL; nothing if there are no columns.
@@ -161,4 +161,60 @@ pub(super) fn compare_rows(
         wrapped_list(right, indent + 4),
     );
     format!("(\n{pad}    {left}\n{pad}) {operator} (\n{pad}    {right}\n{pad})")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::sparkify::{ARTISTS, SONGS, USERS};
+
+    #[test]
+    fn texts_are_exact_in_redshift_only() {
+        let compare = |dialect| exactly_equal(dialect, &SONGS.columns[..1], "l", "s");
+        assert_eq!(
+            compare(Dialect::Redshift),
+            ["l.song_id || CHR(1) = s.song_id || CHR(1)"]
+        );
+        assert_eq!(compare(Dialect::Postgres), ["l.song_id = s.song_id"]);
+    }
+
+    #[test]
+    fn null_differs_from_each_value_in_redshift() {
+        let differ = |columns| rows_differ(Dialect::Redshift, columns, "w", "n", 0);
+        let expected = "(
+    COALESCE(w.gender || CHR(1), '') <> COALESCE(n.gender || CHR(1), '')
+    OR w.level || CHR(1) <> n.level || CHR(1)
+)";
+        assert_eq!(differ(&USERS.columns[3..]), expected);
+        let expected = "CASE
+    WHEN
+        COALESCE(w.location || CHR(1), '') = COALESCE(n.location || CHR(1), '')
+        AND (w.latitude = n.latitude OR (w.latitude IS NULL AND n.latitude IS NULL))
+        THEN 'same'
+    ELSE 'changed'
+END = 'changed'";
+        assert_eq!(differ(&ARTISTS.columns[2..4]), expected);
+    }
+
+    #[test]
+    fn null_equals_null_in_postgres() {
+        let equal = |columns| rows_equal(columns, "w", "n", 0);
+        let location = "w.location IS NOT DISTINCT FROM n.location";
+        assert_eq!(equal(&ARTISTS.columns[2..3]).as_deref(), Some(location));
+        let texts = "(w.artist_id, w.name) = (n.artist_id, n.name)";
+        assert_eq!(equal(&ARTISTS.columns[..2]).as_deref(), Some(texts));
+        assert_eq!(equal(&[]), None);
+    }
+
+    #[test]
+    fn long_comparisons_are_broken() {
+        let compare = |count: usize| {
+            let rows = ["a", "b"].map(|name| vec![name.repeat(10); count]);
+            compare_rows(&rows[0], "<", &rows[1], 4)
+        };
+        let lines = |count| compare(count).lines().count();
+        assert_eq!([lines(4), lines(5), lines(8), lines(9)], [1, 2, 2, 5]);
+        assert!(compare(9).starts_with("(\n        aaaaaaaaaa, aaaaaaaaaa,"));
+        assert!(compare(9).contains("\n    ) < (\n        bbbbbbbbbb,"));
+    }
 }

@@ -6,7 +6,7 @@ use super::merge_fact::{find_earlier_matches, merge_fact};
 use super::merge_history::record_history;
 use super::merge_pick::merge_pick;
 use super::merge_rows::insert_absent;
-use super::temp_table::{analyze, staged};
+use super::temp_table::{analyze, staged_name};
 use crate::model::{Model, TableRule, TableSchema};
 use crate::warehouse::dialect::Dialect;
 use crate::warehouse::sql::statement::Statement;
@@ -42,7 +42,9 @@ pub(crate) fn merge_statements(model: &Model, dialect: Dialect, run: &str) -> Ve
 }
 
 fn analyze_staged(model: &Model) -> Vec<Statement> {
-    let tables = model.dataset_tables().map(|table| analyze(&staged(table)));
+    let tables = model
+        .dataset_tables()
+        .map(|table| analyze(&staged_name(table)));
     let mut statements: Vec<_> = tables.collect();
     let comment = "The planner has no statistics of temporary tables without ANALYZE.";
     statements[0].comment = comment.to_owned();
@@ -51,7 +53,7 @@ fn analyze_staged(model: &Model) -> Vec<Statement> {
 
 /// Returns the statement that inserts the new rows of a calendar. Rows with the same key are equal.
 fn merge_calendar(table: &'static TableSchema) -> Statement {
-    let source = format!("{} s", staged(table));
+    let source = format!("{} s", staged_name(table));
     let rows = qualified(table.columns, "s");
     insert_absent(table, &rows, &source, &equal(table.key(), "w", "s"))
         .with_comment(format!("Insert the new rows of {}.", table.name))

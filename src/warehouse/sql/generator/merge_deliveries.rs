@@ -1,14 +1,14 @@
 //! Generates the choice between the deliveries of events that a batch and the warehouse have both.
 //!
-//! Redshift ranks the two deliveries of each event. PostgreSQL sorts large sets slowly, so there only deliveries that differ
-//! are compared, which are few.
+//! Redshift ranks the two deliveries of each event. PostgreSQL takes longer to sort them, so there the deliveries that are
+//! the same are left out first, and the others are compared in pairs.
 
 use super::clause::{names, renamed_column, select_groups, where_all};
 use super::expression::{compare_rows, equal, qualified};
 use super::fact_tables::FactTables;
 use super::order::order_values;
 use super::ranking::{Ranking, candidates};
-use super::temp_table::{changed, create_temp_table, existing, new, staged};
+use super::temp_table::{changed_name, create_temp_table, existing_name, new_name, staged_name};
 use crate::model::ColumnSchema;
 use crate::warehouse::dialect::Dialect;
 use crate::warehouse::sql::statement::Statement;
@@ -31,29 +31,29 @@ pub(super) fn pick_deliveries(tables: &FactTables, dialect: Dialect) -> Vec<Stat
     match dialect {
         Dialect::Postgres => [
             create(
-                existing(fact),
+                existing_name(fact),
                 compared_existing_events(tables),
                 "Staged events that are loaded already, and whether this delivery is the same."
                     .to_owned(),
             ),
             create(
-                changed(fact),
+                changed_name(fact),
                 changed_events(tables),
                 format!(
                     "The events whose deliveries differ, with their keys of {}: new in this batch, old in the warehouse.",
                     lookup.name
                 ),
             ),
-            create(new(fact), smaller_deliveries(tables), new_comment),
+            create(new_name(fact), compared_deliveries(tables), new_comment),
         ]
         .concat(),
         Dialect::Redshift => [
             create(
-                existing(fact),
+                existing_name(fact),
                 existing_events(tables),
                 "Staged events that are loaded already.".to_owned(),
             ),
-            create(new(fact), first_deliveries(tables), new_comment),
+            create(new_name(fact), ranked_deliveries(tables), new_comment),
         ]
         .concat(),
     }
@@ -90,7 +90,7 @@ fn compared_existing_events(tables: &FactTables) -> String {
 fn from_existing(tables: &FactTables) -> String {
     let fact = tables.fact;
     let on = equal(fact.key(), "w", "s").join(" AND ");
-    format!("FROM {} s\nJOIN {} w ON {on}", staged(fact), fact.name)
+    format!("FROM {} s\nJOIN {} w ON {on}", staged_name(fact), fact.name)
 }
 
 /// Returns the query of PostgreSQL for the events whose deliveries differ.
@@ -122,8 +122,8 @@ FROM {existing} r
 LEFT JOIN {staged} n ON {n}
 LEFT JOIN {state} o ON {o}
 WHERE r.is_same IS NOT TRUE OR {differ}",
-        existing = existing(fact),
-        staged = staged(keys),
+        existing = existing_name(fact),
+        staged = staged_name(keys),
         state = keys.name,
         n = equal(fact.key(), "n", "r").join(" AND "),
         o = equal(fact.key(), "o", "r").join(" AND "),
@@ -131,7 +131,7 @@ WHERE r.is_same IS NOT TRUE OR {differ}",
 }
 
 /// Returns the query of PostgreSQL for the changed deliveries that come before the loaded ones.
-fn smaller_deliveries(tables: &FactTables) -> String {
+fn compared_deliveries(tables: &FactTables) -> String {
     let FactTables {
         fact, rule, lookup, ..
     } = *tables;
@@ -178,8 +178,8 @@ WHERE
         {second}
     )",
         select = select_groups(&[delivery_columns(tables, "s"), selected_keys.collect()], 0),
-        changed = changed(fact),
-        staged = staged(fact),
+        changed = changed_name(fact),
+        staged = staged_name(fact),
         s = equal(fact.key(), "s", "d").join(" AND "),
         fact = fact.name,
         w = equal(fact.key(), "w", "d").join(" AND "),
@@ -189,7 +189,7 @@ WHERE
 }
 
 /// Returns the query of Redshift for the deliveries that come before the loaded ones.
-fn first_deliveries(tables: &FactTables) -> String {
+fn ranked_deliveries(tables: &FactTables) -> String {
     let FactTables {
         fact,
         rule,
@@ -207,7 +207,7 @@ fn first_deliveries(tables: &FactTables) -> String {
     let own = [fact.key().to_vec(), tables.ordered()].concat();
     let query = |alias: &str, fact_rows: &str, key_rows: &str, is_staged: bool| {
         let from = vec![
-            format!("{} r", existing(fact)),
+            format!("{} r", existing_name(fact)),
             format!(
                 "JOIN {fact_rows} {alias} ON {}",
                 equal(fact.key(), alias, "r").join(" AND ")
@@ -232,7 +232,7 @@ LEFT JOIN {} k ON {}
 {}",
         select_groups(&[delivery_columns(tables, "d"), qualified(key, "d")], 0),
         ranking.query(
-            &query("s", &staged(fact), &staged(keys), true),
+            &query("s", &staged_name(fact), &staged_name(keys), true),
             &query("w", fact.name, keys.name, false)
         ),
         lookup.name,

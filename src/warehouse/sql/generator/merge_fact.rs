@@ -7,7 +7,9 @@ use super::list::wrapped_list;
 use super::merge_deliveries::pick_deliveries;
 use super::merge_rows::update;
 use super::order::order_values;
-use super::temp_table::{create_temp_table, earlier, existing, matched, new, staged};
+use super::temp_table::{
+    create_temp_table, earlier_name, existing_name, matched_name, new_name, staged_name,
+};
 use crate::model::{ColumnSchema, PickRule, TableSchema};
 use crate::warehouse::dialect::Dialect;
 use crate::warehouse::sql::statement::{Effect, Statement};
@@ -32,15 +34,15 @@ pub(super) fn find_earlier_matches(
     conditions.extend(comes_before(&values.concat()));
     let query = format!(
         "{}\nFROM {} k\nLEFT JOIN {} s ON {}\nWHERE\n    {}",
-        select(&qualified(lookup.columns, "k"), 0),
+        select(&qualified(lookup.columns, "k")),
         lookup.name,
-        staged(lookup),
+        staged_name(lookup),
         equal(key, "s", "k").join(" AND "),
         conditions.join("\n    OR ")
     );
-    let mut statements = create_temp_table(dialect, &earlier(lookup), &query);
+    let mut statements = create_temp_table(dialect, &earlier_name(lookup), &query);
     statements[0].comment = format!(
-        "Rows of {} of earlier batches whose keys are not in this batch, or only in rows that come later in the order.",
+        "Rows of {} of earlier batches whose keys are not in this batch, or that come before its rows.",
         lookup.name
     );
     statements
@@ -78,7 +80,7 @@ pub(super) fn merge_fact(tables: &FactTables, dialect: Dialect) -> Vec<Statement
 fn delete_existing(tables: &FactTables) -> [Statement; 2] {
     let FactTables { fact, keys, .. } = *tables;
     let delete = |table: &TableSchema| {
-        let sql = delete_using(fact, &staged(table), &existing(fact));
+        let sql = delete_using(fact, &staged_name(table), &existing_name(fact));
         Statement::new(Effect::Temporary, sql)
     };
     [
@@ -107,14 +109,14 @@ fn match_staged(tables: &FactTables) -> Statement {
     let set = set.map(|(column, source)| format!("{} = k.{}", column.name, source.name));
     let conditions = [
         equal(tables.lookup_key(), "l", "k"),
-        equal(fact.key(), &staged(fact), "l"),
+        equal(fact.key(), &staged_name(fact), "l"),
     ];
     let sql = format!(
         "UPDATE {} SET\n    {}\nFROM {} l, {} k\n{}",
-        staged(fact),
+        staged_name(fact),
         wrapped_list(set, 4),
-        staged(keys),
-        earlier(lookup),
+        staged_name(keys),
+        earlier_name(lookup),
         where_all(&conditions.concat(), 0)
     );
     Statement::new(Effect::Temporary, sql).with_comment(format!(
@@ -128,7 +130,7 @@ fn delete_replaced_keys(tables: &FactTables) -> Statement {
     let FactTables {
         fact, lookup, keys, ..
     } = *tables;
-    let sql = delete_using(fact, keys.name, &new(fact));
+    let sql = delete_using(fact, keys.name, &new_name(fact));
     Statement::new(Effect::Delete(keys), sql).with_comment(format!(
         "Match events of earlier batches with rows of {} of this batch. Events with another delivery are updated \
          afterwards, so that each event changes once.",
@@ -147,15 +149,15 @@ fn match_earlier(tables: &FactTables, dialect: Dialect) -> Vec<Statement> {
     selected.extend(values.map(|(column, source)| renamed_column("n", source.name, column.name)));
     let query = format!(
         "{}\nFROM {} l\nJOIN {} n ON {}",
-        select(&selected, 0),
+        select(&selected),
         keys.name,
-        new(lookup),
+        new_name(lookup),
         equal(tables.lookup_key(), "n", "l").join(" AND ")
     );
-    let mut statements = create_temp_table(dialect, &matched(fact), &query);
+    let mut statements = create_temp_table(dialect, &matched_name(fact), &query);
     let columns: Vec<ColumnSchema> = looked_up.into_iter().map(|(column, _)| column).collect();
     let key = equal(fact.key(), fact.name, "n");
-    statements.push(update(fact, &columns, &matched(fact), &key));
+    statements.push(update(fact, &columns, &matched_name(fact), &key));
     statements
 }
 
@@ -165,7 +167,7 @@ fn replace_deliveries(tables: &FactTables, dialect: Dialect) -> Statement {
     let varying = tables.varying();
     let mut conditions = equal(fact.key(), fact.name, "n");
     conditions.push(rows_differ(dialect, &varying, fact.name, "n", 4));
-    update(fact, &varying, &new(fact), &conditions)
+    update(fact, &varying, &new_name(fact), &conditions)
 }
 
 /// Returns the statements that insert the remaining staged events, and the lookup keys of new deliveries.
@@ -175,18 +177,19 @@ fn insert_new(tables: &FactTables) -> [Statement; 3] {
         let sql = format!(
             "{}\n{}\nFROM {from}",
             insert_into(table),
-            select(&names(table.columns), 0)
+            select(&names(table.columns))
         );
         Statement::new(Effect::Insert(table), sql)
     };
     let has_key = format!(
         "{}\nWHERE {} IS NOT NULL",
-        new(fact),
+        new_name(fact),
         tables.lookup_key()[0].name
     );
     [
-        insert(fact, &staged(fact)).with_comment(format!("Insert the new rows of {}.", fact.name)),
-        insert(keys, &staged(keys)),
+        insert(fact, &staged_name(fact))
+            .with_comment(format!("Insert the new rows of {}.", fact.name)),
+        insert(keys, &staged_name(keys)),
         insert(keys, &has_key),
     ]
 }

@@ -2,7 +2,7 @@
 
 use super::expression::{equal, qualified};
 use super::merge_rows::insert_absent;
-use super::temp_table::staged;
+use super::temp_table::staged_name;
 use crate::model::{ColumnSchema, Model};
 use crate::warehouse::dialect::Dialect;
 use crate::warehouse::sql::statement::Statement;
@@ -20,7 +20,7 @@ pub(super) fn record_history(model: &Model, dialect: Dialect, run: &str) -> Stat
     insert_absent(
         model.load_history,
         &values,
-        &format!("{} s", staged(source)),
+        &format!("{} s", staged_name(source)),
         &recorded_conditions(model, run, "s"),
     )
     .with_comment("Record the loaded objects.")

@@ -4,7 +4,7 @@ use super::clause::{names, select};
 use super::expression::{equal, exactly_equal, qualified, rows_differ};
 use super::merge_rows::{insert_absent, update};
 use super::ranking::{Ranking, candidates};
-use super::temp_table::{create_temp_table, new, staged};
+use super::temp_table::{create_temp_table, new_name, staged_name};
 use crate::model::{ColumnSchema, Model, PickRule, TableSchema};
 use crate::warehouse::dialect::Dialect;
 use crate::warehouse::sql::statement::Statement;
@@ -30,33 +30,30 @@ FROM (
 {}
 ) AS ranked
 WHERE rn = 1 AND is_staged = 1",
-        select(&names(&columns), 0),
+        select(&names(&columns)),
         ranking.query(
             &staged_candidates(dialect, table, state),
             &warehouse_candidates(table, state)
         )
     );
-    let mut statements = create_temp_table(dialect, &new(table), &query);
+    let mut statements = create_temp_table(dialect, &new_name(table), &query);
     statements[0].comment = rule.explanation.to_owned();
 
-    // Without a state the order has only columns of the table, and a staged row that comes first is not the same.
-    let changed = |columns: &[ColumnSchema]| {
-        let differ = || rows_differ(dialect, columns, table.name, "n", 4);
-        state.is_some().then(differ)
-    };
-    statements.extend(replace_rows(dialect, table, &new(table), changed));
+    // A staged row may come first by its state alone. Without a state it differs if it comes first.
+    let only_changed = state.is_some();
+    statements.extend(replace_rows(dialect, table, &new_name(table), only_changed));
     if let Some(state) = state {
-        statements.extend(replace_rows(dialect, state, &new(table), |_| None));
+        statements.extend(replace_rows(dialect, state, &new_name(table), false));
     }
     statements
 }
 
 /// Returns the query for the staged rows.
 fn staged_candidates(dialect: Dialect, table: &TableSchema, state: Option<&TableSchema>) -> String {
-    let mut from = vec![format!("{} s", staged(table))];
+    let mut from = vec![format!("{} s", staged_name(table))];
     from.extend(state.map(|state| {
         let on = exactly_equal(dialect, table.key(), "l", "s").join(" AND ");
-        format!("JOIN {} l ON {on}", staged(state))
+        format!("JOIN {} l ON {on}", staged_name(state))
     }));
     candidates(candidate_columns(table, state, "s"), true, from)
 }
@@ -66,7 +63,7 @@ fn warehouse_candidates(table: &TableSchema, state: Option<&TableSchema>) -> Str
     let on = equal(table.key(), "s", "w").join(" AND ");
     let mut from = vec![
         format!("{} w", table.name),
-        format!("JOIN {} s ON {on}", staged(table)),
+        format!("JOIN {} s ON {on}", staged_name(table)),
     ];
     from.extend(state.map(|state| {
         let on = equal(table.key(), "l", "w").join(" AND ");
@@ -87,27 +84,33 @@ fn candidate_columns(
 }
 
 /// Returns the statements that update the rows whose keys are in a temporary table, and insert those that are absent.
-/// `changed` returns a further condition on the rows to update, if there is one, from the columns that are updated.
 fn replace_rows(
     dialect: Dialect,
     table: &'static TableSchema,
     source: &str,
-    changed: impl Fn(&[ColumnSchema]) -> Option<String>,
+    only_changed: bool,
 ) -> Vec<Statement> {
     // Keys with different spellings are the same key in Redshift, and each row has its own spelling.
     let has_spellings =
         |column: &&ColumnSchema| dialect == Dialect::Redshift && column.ty.is_text();
     let spellings = table.key().iter().filter(has_spellings);
     let columns: Vec<_> = spellings.chain(table.values()).copied().collect();
-    let key = equal(table.key(), table.name, "n");
 
     let mut statements = Vec::new();
     if !columns.is_empty() {
-        let conditions = [key, Vec::from_iter(changed(&columns))].concat();
+        let mut conditions = equal(table.key(), table.name, "n");
+        if only_changed {
+            conditions.push(rows_differ(dialect, &columns, table.name, "n", 4));
+        }
         statements.push(update(table, &columns, source, &conditions));
     }
     let rows = qualified(table.columns, "n");
-    let key = equal(table.key(), "w", "n");
-    statements.push(insert_absent(table, &rows, &format!("{source} n"), &key));
+    let same_key = equal(table.key(), "w", "n");
+    statements.push(insert_absent(
+        table,
+        &rows,
+        &format!("{source} n"),
+        &same_key,
+    ));
     statements
 }

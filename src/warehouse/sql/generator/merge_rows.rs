@@ -44,7 +44,7 @@ pub(super) fn insert_absent(
     let sql = format!(
         "{}\n{}\nFROM {source}\n{absent}",
         insert_into(table),
-        select(values, 0)
+        select(values)
     );
     Statement::new(Effect::Insert(table), sql)
 }

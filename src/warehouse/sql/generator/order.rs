@@ -94,7 +94,7 @@ fn ascending_values(dialect: Dialect, column: ColumnSchema, value: &str) -> Vec<
         return vec![exact];
     }
     let is_null = match dialect {
-        Dialect::Postgres => format!("{value} IS NULL"),
+        Dialect::Postgres => format!("({value} IS NULL)"),
         Dialect::Redshift => format!("CASE WHEN {value} IS NULL THEN 1 ELSE 0 END"),
     };
     let placeholder = match column.ty {

@@ -5,32 +5,32 @@ use crate::warehouse::dialect::Dialect;
 use crate::warehouse::sql::statement::{Effect, Statement};
 
 /// Returns the name of the staging table.
-pub(super) fn staged(table: &TableSchema) -> String {
+pub(super) fn staged_name(table: &TableSchema) -> String {
     format!("staged_{}", table.name)
 }
 
 /// Returns the name of the table of rows that replace rows of the warehouse, or are not in it yet.
-pub(super) fn new(table: &TableSchema) -> String {
+pub(super) fn new_name(table: &TableSchema) -> String {
     format!("new_{}", table.name)
 }
 
 /// Returns the name of the table of events that a batch and the warehouse have both.
-pub(super) fn existing(fact: &TableSchema) -> String {
+pub(super) fn existing_name(fact: &TableSchema) -> String {
     format!("existing_{}", fact.name)
 }
 
 /// Returns the name of the table of events whose deliveries in a batch and in the warehouse differ.
-pub(super) fn changed(fact: &TableSchema) -> String {
+pub(super) fn changed_name(fact: &TableSchema) -> String {
     format!("changed_{}", fact.name)
 }
 
 /// Returns the name of the table of loaded events that match rows of the lookup table of a batch.
-pub(super) fn matched(fact: &TableSchema) -> String {
+pub(super) fn matched_name(fact: &TableSchema) -> String {
     format!("matched_{}", fact.name)
 }
 
 /// Returns the name of the table of rows of the lookup table that a batch does not replace.
-pub(super) fn earlier(lookup: &TableSchema) -> String {
+pub(super) fn earlier_name(lookup: &TableSchema) -> String {
     format!("earlier_{}", lookup.name)
 }
 

@@ -4,7 +4,7 @@ use super::clause::{names, where_all};
 use super::expression::{equal, rows_equal};
 use super::fact_tables::FactTables;
 use super::merge_history::recorded_conditions;
-use super::temp_table::{matched, new, staged};
+use super::temp_table::{matched_name, new_name, staged_name};
 use crate::model::{ColumnSchema, Distribution, Model, TableRule, TableSchema};
 use crate::warehouse::dialect::Dialect;
 use crate::warehouse::sql::statement::{Check, Effect, Statement};
@@ -12,41 +12,28 @@ use crate::warehouse::sql::statement::{Check, Effect, Statement};
 /// Returns the query that counts the merged rows that are missing or differ, by table. It is run after the merge. `run` is
 /// the id of the run as an expression of SQL.
 pub(crate) fn verify_statement(model: &Model, dialect: Dialect, run: &str) -> Statement {
-    let (queries, comment) = match dialect {
-        Dialect::Postgres => (postgres_queries(model, run), POSTGRES_COMMENT),
-        Dialect::Redshift => (redshift_queries(model), REDSHIFT_COMMENT),
+    let queries = match dialect {
+        Dialect::Postgres => postgres_queries(model, run),
+        Dialect::Redshift => redshift_queries(model),
     };
-    let sql = queries.join("\nUNION ALL\n");
-    Statement::new(Effect::Check(Check::MergedRows), sql).with_comment(comment)
+    Statement::new(
+        Effect::Check(Check::MergedRows),
+        queries.join("\nUNION ALL\n"),
+    )
 }
 
-const POSTGRES_COMMENT: &str = "\
-Counts the merged rows that are missing or differ, by table. Every count must be 0. A trigger, a rule or row security may \
-drop or change the rows that a statement writes without an error.
-
-Run it before the COMMIT at the end of merge.sql.
-
-If no table has side effects (see tables_with_side_effects in stage.sql), the tables are not read again.";
-
-const REDSHIFT_COMMENT: &str = "\
-Counts the merged rows that are missing, by table. Every count must be 0.
-
-Run it before the COMMIT at the end of merge.sql.
-
-Redshift has no triggers or rules that could change the written rows, so it is enough to compare the keys.";
-
 fn postgres_queries(model: &Model, run: &str) -> Vec<String> {
+    let values_of = |table: &TableSchema, source: &str| {
+        missing_rows(table, table.key(), source, table.values())
+    };
     let mut queries = Vec::new();
     for table in model.warehouse_tables_by_dependency() {
         match table.rule {
-            TableRule::Pick(_) => queries.push(missing_rows(table, &new(table), table.values())),
+            TableRule::Pick(_) => queries.push(values_of(table, &new_name(table))),
             TableRule::PickState { of } => {
-                let source = new(model.table(of));
-                queries.push(missing_rows(table, &source, table.values()));
+                queries.push(values_of(table, &new_name(model.table(of))));
             }
-            TableRule::Calendar => {
-                queries.push(missing_rows(table, &staged(table), table.values()));
-            }
+            TableRule::Calendar => queries.push(values_of(table, &staged_name(table))),
             TableRule::Fact(_) => queries.extend(missing_events(&FactTables::new(model))),
             TableRule::LookupKeys { .. } => {
                 queries.push(missing_lookup_keys(&FactTables::new(model)));
@@ -60,11 +47,7 @@ fn postgres_queries(model: &Model, run: &str) -> Vec<String> {
 }
 
 /// Returns the query that counts rows of a temporary table that the table does not have, with the same key and values.
-fn missing_rows(table: &TableSchema, source: &str, values: &[ColumnSchema]) -> String {
-    missing_rows_by_key(table, table.key(), source, values)
-}
-
-fn missing_rows_by_key(
+fn missing_rows(
     table: &TableSchema,
     key: &[ColumnSchema],
     source: &str,
@@ -107,16 +90,16 @@ fn missing_events(tables: &FactTables) -> [String; 3] {
     [
         format!(
             "-- New events.\n{}",
-            missing_rows(fact, &staged(fact), fact.values())
+            missing_rows(fact, fact.key(), &staged_name(fact), fact.values())
         ),
         format!(
-            "-- Other deliveries of events that were loaded already.\n{}",
-            missing_rows(fact, &new(fact), &tables.varying())
+            "-- Deliveries that come before the loaded ones.\n{}",
+            missing_rows(fact, fact.key(), &new_name(fact), &tables.varying())
         ),
         format!(
             "-- Events of earlier batches that match rows of {} of this batch.\n{}",
             lookup.name,
-            missing_rows(fact, &matched(fact), &matched_values)
+            missing_rows(fact, fact.key(), &matched_name(fact), &matched_values)
         ),
     ]
 }
@@ -132,11 +115,11 @@ fn missing_lookup_keys(tables: &FactTables) -> String {
     UNION ALL
     SELECT {columns} FROM {} WHERE {} IS NOT NULL
 ) AS",
-        staged(keys),
-        new(fact),
+        staged_name(keys),
+        new_name(fact),
         lookup_key[0].name
     );
-    missing_rows_by_key(keys, fact.key(), &source, lookup_key)
+    missing_rows(keys, fact.key(), &source, lookup_key)
 }
 
 /// Returns the query that counts source objects that are missing in the history of the run.
@@ -144,7 +127,7 @@ fn missing_history(model: &Model, run: &str) -> String {
     let source = model.source_objects();
     let mut conditions = recorded_conditions(model, run, "n");
     conditions.extend(rows_equal(&source.columns[1..], "w", "n", 12));
-    count_missing(model.load_history, &staged(source), &conditions)
+    count_missing(model.load_history, &staged_name(source), &conditions)
 }
 
 fn redshift_queries(model: &Model) -> Vec<String> {
@@ -173,7 +156,7 @@ fn missing_keys(table: &TableSchema) -> String {
 FROM {} n
 LEFT JOIN {name} w ON {}
 WHERE w.{} IS NULL",
-        staged(table),
+        staged_name(table),
         conditions.join(" AND "),
         table.key()[0].name
     )
