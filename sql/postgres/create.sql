@@ -7,26 +7,6 @@
 --
 -- The merge state, in the tables state_*, is what a later load needs to know about earlier loads.
 
--- The calendar: one row for each distinct start time, in UTC.
-CREATE TABLE IF NOT EXISTS time (
-    start_time TIMESTAMP NOT NULL PRIMARY KEY,
-    hour       SMALLINT NOT NULL,
-    day        SMALLINT NOT NULL,
-    week       SMALLINT NOT NULL,
-    month      SMALLINT NOT NULL,
-    year       SMALLINT NOT NULL,
-    weekday    SMALLINT NOT NULL
-);
-
--- The users: one row for each user who played a song, as of the latest event.
-CREATE TABLE IF NOT EXISTS users (
-    user_id    INTEGER NOT NULL PRIMARY KEY,
-    first_name VARCHAR(256) COLLATE "C",
-    last_name  VARCHAR(256) COLLATE "C",
-    gender     VARCHAR(16) COLLATE "C",
-    level      VARCHAR(16) COLLATE "C" NOT NULL
-);
-
 -- The artists: one row for each artist of a song.
 CREATE TABLE IF NOT EXISTS artists (
     artist_id VARCHAR(32) COLLATE "C" NOT NULL PRIMARY KEY,
@@ -44,6 +24,26 @@ CREATE TABLE IF NOT EXISTS songs (
     year      INTEGER,
     duration  DOUBLE PRECISION NOT NULL,
     CONSTRAINT songs_artist FOREIGN KEY (artist_id) REFERENCES artists
+);
+
+-- The users: one row for each user who played a song, as of the latest event.
+CREATE TABLE IF NOT EXISTS users (
+    user_id    INTEGER NOT NULL PRIMARY KEY,
+    first_name VARCHAR(256) COLLATE "C",
+    last_name  VARCHAR(256) COLLATE "C",
+    gender     VARCHAR(16) COLLATE "C",
+    level      VARCHAR(16) COLLATE "C" NOT NULL
+);
+
+-- The calendar: one row for each distinct start time, in UTC.
+CREATE TABLE IF NOT EXISTS time (
+    start_time TIMESTAMP NOT NULL PRIMARY KEY,
+    hour       SMALLINT NOT NULL,
+    day        SMALLINT NOT NULL,
+    week       SMALLINT NOT NULL,
+    month      SMALLINT NOT NULL,
+    year       SMALLINT NOT NULL,
+    weekday    SMALLINT NOT NULL
 );
 
 -- The plays: one row for each distinct NextSong event.

@@ -103,7 +103,7 @@ WITH has_side_effects AS (
     FROM pg_class c
     WHERE
         c.oid IN (
-            'time'::regclass, 'users'::regclass, 'artists'::regclass, 'songs'::regclass, 'songplays'::regclass,
+            'artists'::regclass, 'songs'::regclass, 'users'::regclass, 'time'::regclass, 'songplays'::regclass,
             'state_users'::regclass, 'state_artists'::regclass, 'state_songs'::regclass,
             'state_songplays'::regclass, 'load_history'::regclass
         )
@@ -121,13 +121,13 @@ WITH has_side_effects AS (
     LIMIT 1
 )
 
-SELECT 'time' AS name, (SELECT COUNT(*) FROM time) AS rows FROM has_side_effects
-UNION ALL
-SELECT 'users' AS name, (SELECT COUNT(*) FROM users) AS rows FROM has_side_effects
-UNION ALL
 SELECT 'artists' AS name, (SELECT COUNT(*) FROM artists) AS rows FROM has_side_effects
 UNION ALL
 SELECT 'songs' AS name, (SELECT COUNT(*) FROM songs) AS rows FROM has_side_effects
+UNION ALL
+SELECT 'users' AS name, (SELECT COUNT(*) FROM users) AS rows FROM has_side_effects
+UNION ALL
+SELECT 'time' AS name, (SELECT COUNT(*) FROM time) AS rows FROM has_side_effects
 UNION ALL
 SELECT 'songplays' AS name, (SELECT COUNT(*) FROM songplays) AS rows FROM has_side_effects
 UNION ALL

@@ -7,29 +7,6 @@
 --
 -- The merge state, in the tables state_*, is what a later load needs to know about earlier loads.
 
--- The calendar: one row for each distinct start time, in UTC.
-CREATE TABLE IF NOT EXISTS time (
-    start_time TIMESTAMP NOT NULL PRIMARY KEY,
-    hour       SMALLINT NOT NULL,
-    day        SMALLINT NOT NULL,
-    week       SMALLINT NOT NULL,
-    month      SMALLINT NOT NULL,
-    year       SMALLINT NOT NULL,
-    weekday    SMALLINT NOT NULL
-)
--- The table has nearly as many rows as songplays: a row is on the same slice as its plays, in the same order.
-DISTSTYLE KEY DISTKEY (start_time) SORTKEY (start_time) ENCODE AUTO;
-
--- The users: one row for each user who played a song, as of the latest event.
-CREATE TABLE IF NOT EXISTS users (
-    user_id    INTEGER NOT NULL PRIMARY KEY,
-    first_name VARCHAR(256),
-    last_name  VARCHAR(256),
-    gender     VARCHAR(16),
-    level      VARCHAR(16) NOT NULL
-)
-DISTSTYLE ALL SORTKEY (user_id) ENCODE AUTO;
-
 -- The artists: one row for each artist of a song.
 CREATE TABLE IF NOT EXISTS artists (
     artist_id VARCHAR(32) NOT NULL PRIMARY KEY,
@@ -50,6 +27,29 @@ CREATE TABLE IF NOT EXISTS songs (
     duration  DOUBLE PRECISION NOT NULL
 )
 DISTSTYLE ALL SORTKEY (song_id) ENCODE AUTO;
+
+-- The users: one row for each user who played a song, as of the latest event.
+CREATE TABLE IF NOT EXISTS users (
+    user_id    INTEGER NOT NULL PRIMARY KEY,
+    first_name VARCHAR(256),
+    last_name  VARCHAR(256),
+    gender     VARCHAR(16),
+    level      VARCHAR(16) NOT NULL
+)
+DISTSTYLE ALL SORTKEY (user_id) ENCODE AUTO;
+
+-- The calendar: one row for each distinct start time, in UTC.
+CREATE TABLE IF NOT EXISTS time (
+    start_time TIMESTAMP NOT NULL PRIMARY KEY,
+    hour       SMALLINT NOT NULL,
+    day        SMALLINT NOT NULL,
+    week       SMALLINT NOT NULL,
+    month      SMALLINT NOT NULL,
+    year       SMALLINT NOT NULL,
+    weekday    SMALLINT NOT NULL
+)
+-- The table has nearly as many rows as songplays: a row is on the same slice as its plays, in the same order.
+DISTSTYLE KEY DISTKEY (start_time) SORTKEY (start_time) ENCODE AUTO;
 
 -- The plays: one row for each distinct NextSong event.
 CREATE TABLE IF NOT EXISTS songplays (

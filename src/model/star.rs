@@ -51,7 +51,8 @@ impl Model {
         if tables.contains(&table) {
             return;
         }
-        for reference in table.references {
+        // The fact table refers to the largest dimension first. The small ones come before it.
+        for reference in table.references.iter().rev() {
             self.visit(self.table(reference.table), tables);
         }
         tables.push(table);

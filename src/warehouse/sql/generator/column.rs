@@ -32,8 +32,3 @@ fn type_name(ty: ColumnType, dialect: Dialect) -> String {
         }
     }
 }
-
-/// Returns the names of columns.
-pub(super) fn column_names(columns: &[ColumnSchema]) -> Vec<&'static str> {
-    columns.iter().map(|column| column.name).collect()
-}

@@ -1,7 +1,8 @@
 //! Fills the staging tables.
 
-use super::column::column_names;
+use super::clause::names;
 use super::list::list_in_parentheses;
+use super::temp_table::staged_name;
 use crate::model::TableSchema;
 use crate::warehouse::sql::statement::{Effect, Statement};
 
@@ -21,8 +22,8 @@ pub(crate) enum RowSource<'a> {
 
 /// Returns the statement that copies the rows of a table into its staging table.
 pub(crate) fn copy_statement(table: &'static TableSchema, source: RowSource<'_>) -> Statement {
-    let columns = column_names(table.columns);
-    let target = list_in_parentheses(&format!("COPY staged_{} ", table.name), columns, 0);
+    let columns = names(table.columns);
+    let target = list_in_parentheses(&format!("COPY {} ", staged_name(table)), columns, 0);
     let source = match source {
         RowSource::Client => "STDIN WITH (FORMAT \"binary\")".to_owned(),
         RowSource::Manifest { url, iam_role } => {

@@ -1,13 +1,15 @@
 //! Counts rows, to check the steps of a load.
 
-use crate::model::{ColumnSchema, Model, TableRule, TableSchema};
+use super::expression::equal;
+use super::temp_table::staged_name;
+use crate::model::{Model, TableRule, TableSchema};
 use crate::warehouse::sql::statement::{Check, Effect, Statement};
 
 /// Returns the query that counts the rows of the staging tables.
 pub(crate) fn staged_rows_statement(model: &Model) -> Statement {
     let count = |table: &TableSchema| {
-        let name = table.name;
-        format!("SELECT '{name}' AS name, COUNT(*) AS rows FROM staged_{name}")
+        let (name, staged) = (table.name, staged_name(table));
+        format!("SELECT '{name}' AS name, COUNT(*) AS rows FROM {staged}")
     };
     check(Check::StagedRows, model.dataset_tables().map(count)).with_comment(
         "The rows of each staging table: as many as the report of the run has under tables and merge_state.",
@@ -21,13 +23,14 @@ pub(crate) fn missing_state_statement(model: &Model) -> Statement {
         let first_key = table.columns[0].name;
         format!(
             "SELECT '{state}' AS name, COUNT(*) AS rows
-FROM staged_{table} s
+FROM {staged} s
 JOIN {table} w ON {}
 LEFT JOIN {state} l ON {}
 WHERE l.{first_key} IS NULL",
-            same_key("w", "s", table.key()),
-            same_key("l", "s", table.key()),
+            equal(table.key(), "w", "s").join(" AND "),
+            equal(table.key(), "l", "s").join(" AND "),
             table = table.name,
+            staged = staged_name(table),
         )
     };
     let with_state = model
@@ -85,12 +88,4 @@ pub(crate) fn has_rows_query(table: &TableSchema, condition: Option<&str>) -> St
 fn check(check: Check, queries: impl Iterator<Item = String>) -> Statement {
     let queries: Vec<_> = queries.collect();
     Statement::new(Effect::Check(check), queries.join("\nUNION ALL\n"))
-}
-
-/// Returns the condition that rows of two tables have the same key.
-fn same_key(left: &str, right: &str, key: &[ColumnSchema]) -> String {
-    let equal =
-        |column: &ColumnSchema| format!("{left}.{name} = {right}.{name}", name = column.name);
-    let conditions: Vec<_> = key.iter().map(equal).collect();
-    conditions.join(" AND ")
 }

@@ -1,6 +1,7 @@
 //! Creates the tables.
 
-use super::column::{column_definitions, column_names};
+use super::clause::names;
+use super::column::column_definitions;
 use super::list::comment_lines;
 use crate::model::{Distribution, Model, RedshiftLayout, Reference, TableRule, TableSchema};
 use crate::warehouse::dialect::Dialect;
@@ -39,14 +40,14 @@ fn table_definition(model: &Model, dialect: Dialect, table: &TableSchema) -> Str
     match table.key() {
         [] => {}
         [_] => lines[0].push_str(" PRIMARY KEY"),
-        key => lines.push(format!("PRIMARY KEY ({})", column_names(key).join(", "))),
+        key => lines.push(format!("PRIMARY KEY ({})", names(key).join(", "))),
     }
     match dialect {
         Dialect::Redshift => {
             for (line, column) in lines.iter_mut().zip(table.columns) {
                 let mut references = table.references.iter();
                 if let Some(reference) = references.find(|r| r.column == column.name) {
-                    let key = column_names(model.table(reference.table).key());
+                    let key = names(model.table(reference.table).key());
                     line.push_str(&format!(
                         " REFERENCES {} ({})",
                         reference.table,

@@ -1,7 +1,7 @@
 //! Lays out lists of columns and expressions, and comments, in lines of limited width.
 
 /// The maximum width of a line of a list. It leaves room for what may follow the list in the line.
-const LIST_WIDTH: usize = 115;
+pub(super) const LIST_WIDTH: usize = 115;
 
 /// The maximum width of a line of a comment.
 const COMMENT_WIDTH: usize = 120;

@@ -3,6 +3,7 @@
 use super::column::column_definitions;
 use super::constraints::constraint_statements;
 use super::list::wrapped_list;
+use super::temp_table::staged_name;
 use crate::model::{Model, TableRule, TableSchema};
 use crate::warehouse::dialect::Dialect;
 use crate::warehouse::sql::statement::{Effect, Statement};
@@ -40,7 +41,7 @@ fn staging_tables(model: &Model, dialect: Dialect) -> Vec<Statement> {
         Dialect::Postgres => " ON COMMIT DROP",
     };
     let create = |table: &TableSchema| {
-        let name = table.name;
+        let staged = staged_name(table);
         let columns = match table.rule {
             // The warehouse has no such table.
             TableRule::SourceObjects => {
@@ -52,11 +53,9 @@ fn staging_tables(model: &Model, dialect: Dialect) -> Vec<Statement> {
             | TableRule::Calendar
             | TableRule::PickState { .. }
             | TableRule::LookupKeys { .. }
-            | TableRule::LoadHistory => format!("LIKE {name}"),
+            | TableRule::LoadHistory => format!("LIKE {}", table.name),
         };
-        temporary(format!(
-            "CREATE TEMP TABLE staged_{name} ({columns}){on_commit}"
-        ))
+        temporary(format!("CREATE TEMP TABLE {staged} ({columns}){on_commit}"))
     };
     model.dataset_tables().map(create).collect()
 }
