@@ -2,24 +2,21 @@
 --
 -- After each statement the program sends the rows of the Parquet parts. In psql use \copy instead, see stage.sql.
 
-COPY staged_songplays (
-    songplay_id, start_time, user_id, level, song_id, artist_id, session_id, location, user_agent
-)
-FROM STDIN WITH (FORMAT "binary");
-
-COPY staged_users (user_id, first_name, last_name, gender, level)
+COPY staged_artists (artist_id, name, location, latitude, longitude)
 FROM STDIN WITH (FORMAT "binary");
 
 COPY staged_songs (song_id, title, artist_id, year, duration)
 FROM STDIN WITH (FORMAT "binary");
 
-COPY staged_artists (artist_id, name, location, latitude, longitude)
+COPY staged_users (user_id, first_name, last_name, gender, level)
 FROM STDIN WITH (FORMAT "binary");
 
 COPY staged_time (start_time, hour, day, week, month, year, weekday)
 FROM STDIN WITH (FORMAT "binary");
 
-COPY staged_source_objects (object, etag, rows)
+COPY staged_songplays (
+    songplay_id, start_time, user_id, level, song_id, artist_id, session_id, location, user_agent
+)
 FROM STDIN WITH (FORMAT "binary");
 
 COPY staged_state_users (user_id, start_time, session_id, item_in_session)
@@ -32,4 +29,7 @@ COPY staged_state_songs (song_key, duration, song_id, artist_id)
 FROM STDIN WITH (FORMAT "binary");
 
 COPY staged_state_songplays (songplay_id, song_key, duration)
+FROM STDIN WITH (FORMAT "binary");
+
+COPY staged_source_objects (object, etag, rows)
 FROM STDIN WITH (FORMAT "binary");

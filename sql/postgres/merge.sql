@@ -13,16 +13,16 @@ BEGIN
 END $$;
 
 -- The planner has no statistics of temporary tables without ANALYZE.
-ANALYZE staged_songplays;
-ANALYZE staged_users;
-ANALYZE staged_songs;
 ANALYZE staged_artists;
+ANALYZE staged_songs;
+ANALYZE staged_users;
 ANALYZE staged_time;
-ANALYZE staged_source_objects;
+ANALYZE staged_songplays;
 ANALYZE staged_state_users;
 ANALYZE staged_state_artists;
 ANALYZE staged_state_songs;
 ANALYZE staged_state_songplays;
+ANALYZE staged_source_objects;
 
 -- For each artist a record with both coordinates is preferred, then one with a location, then the smallest by song_id,
 -- name, location and coordinates, null last.

@@ -15,22 +15,20 @@ LOCK TABLE load_history IN SHARE ROW EXCLUSIVE MODE;
 SET LOCAL jit = off;
 
 -- The staging tables have the columns of the Parquet files, in the same order.
-CREATE TEMP TABLE staged_songplays (LIKE songplays) ON COMMIT DROP;
-CREATE TEMP TABLE staged_users (LIKE users) ON COMMIT DROP;
-CREATE TEMP TABLE staged_songs (LIKE songs) ON COMMIT DROP;
 CREATE TEMP TABLE staged_artists (LIKE artists) ON COMMIT DROP;
+CREATE TEMP TABLE staged_songs (LIKE songs) ON COMMIT DROP;
+CREATE TEMP TABLE staged_users (LIKE users) ON COMMIT DROP;
 CREATE TEMP TABLE staged_time (LIKE time) ON COMMIT DROP;
-
+CREATE TEMP TABLE staged_songplays (LIKE songplays) ON COMMIT DROP;
+CREATE TEMP TABLE staged_state_users (LIKE state_users) ON COMMIT DROP;
+CREATE TEMP TABLE staged_state_artists (LIKE state_artists) ON COMMIT DROP;
+CREATE TEMP TABLE staged_state_songs (LIKE state_songs) ON COMMIT DROP;
+CREATE TEMP TABLE staged_state_songplays (LIKE state_songplays) ON COMMIT DROP;
 CREATE TEMP TABLE staged_source_objects (
     object VARCHAR(4096) COLLATE "C" NOT NULL,
     etag   VARCHAR(256) COLLATE "C" NOT NULL,
     rows   BIGINT NOT NULL
 ) ON COMMIT DROP;
-
-CREATE TEMP TABLE staged_state_users (LIKE state_users) ON COMMIT DROP;
-CREATE TEMP TABLE staged_state_artists (LIKE state_artists) ON COMMIT DROP;
-CREATE TEMP TABLE staged_state_songs (LIKE state_songs) ON COMMIT DROP;
-CREATE TEMP TABLE staged_state_songplays (LIKE state_songplays) ON COMMIT DROP;
 
 -- Primary and foreign keys that the load drops, and adds again unchanged.
 CREATE TEMP TABLE dropped_constraints (

@@ -2,25 +2,22 @@
 -- would also match longer names. The bucket must be in the region of the cluster. Leave out tables without rows,
 -- because a COPY of no files is an error.
 
-COPY staged_songplays (
-    songplay_id, start_time, user_id, level, song_id, artist_id, session_id, location, user_agent
-)
-FROM :'songplays' IAM_ROLE :iam_role FORMAT AS PARQUET MANIFEST;
-
-COPY staged_users (user_id, first_name, last_name, gender, level)
-FROM :'users' IAM_ROLE :iam_role FORMAT AS PARQUET MANIFEST;
+COPY staged_artists (artist_id, name, location, latitude, longitude)
+FROM :'artists' IAM_ROLE :iam_role FORMAT AS PARQUET MANIFEST;
 
 COPY staged_songs (song_id, title, artist_id, year, duration)
 FROM :'songs' IAM_ROLE :iam_role FORMAT AS PARQUET MANIFEST;
 
-COPY staged_artists (artist_id, name, location, latitude, longitude)
-FROM :'artists' IAM_ROLE :iam_role FORMAT AS PARQUET MANIFEST;
+COPY staged_users (user_id, first_name, last_name, gender, level)
+FROM :'users' IAM_ROLE :iam_role FORMAT AS PARQUET MANIFEST;
 
 COPY staged_time (start_time, hour, day, week, month, year, weekday)
 FROM :'time' IAM_ROLE :iam_role FORMAT AS PARQUET MANIFEST;
 
-COPY staged_source_objects (object, etag, rows)
-FROM :'source_objects' IAM_ROLE :iam_role FORMAT AS PARQUET MANIFEST;
+COPY staged_songplays (
+    songplay_id, start_time, user_id, level, song_id, artist_id, session_id, location, user_agent
+)
+FROM :'songplays' IAM_ROLE :iam_role FORMAT AS PARQUET MANIFEST;
 
 COPY staged_state_users (user_id, start_time, session_id, item_in_session)
 FROM :'state_users' IAM_ROLE :iam_role FORMAT AS PARQUET MANIFEST;
@@ -33,3 +30,6 @@ FROM :'state_songs' IAM_ROLE :iam_role FORMAT AS PARQUET MANIFEST;
 
 COPY staged_state_songplays (songplay_id, song_key, duration)
 FROM :'state_songplays' IAM_ROLE :iam_role FORMAT AS PARQUET MANIFEST;
+
+COPY staged_source_objects (object, etag, rows)
+FROM :'source_objects' IAM_ROLE :iam_role FORMAT AS PARQUET MANIFEST;

@@ -12,19 +12,17 @@ BEGIN;
 LOCK load_history;
 
 -- The staging tables have the columns of the Parquet files, in the same order.
-CREATE TEMP TABLE staged_songplays (LIKE songplays);
-CREATE TEMP TABLE staged_users (LIKE users);
-CREATE TEMP TABLE staged_songs (LIKE songs);
 CREATE TEMP TABLE staged_artists (LIKE artists);
+CREATE TEMP TABLE staged_songs (LIKE songs);
+CREATE TEMP TABLE staged_users (LIKE users);
 CREATE TEMP TABLE staged_time (LIKE time);
-
+CREATE TEMP TABLE staged_songplays (LIKE songplays);
+CREATE TEMP TABLE staged_state_users (LIKE state_users);
+CREATE TEMP TABLE staged_state_artists (LIKE state_artists);
+CREATE TEMP TABLE staged_state_songs (LIKE state_songs);
+CREATE TEMP TABLE staged_state_songplays (LIKE state_songplays);
 CREATE TEMP TABLE staged_source_objects (
     object VARCHAR(4096) NOT NULL,
     etag   VARCHAR(256) NOT NULL,
     rows   BIGINT NOT NULL
 );
-
-CREATE TEMP TABLE staged_state_users (LIKE state_users);
-CREATE TEMP TABLE staged_state_artists (LIKE state_artists);
-CREATE TEMP TABLE staged_state_songs (LIKE state_songs);
-CREATE TEMP TABLE staged_state_songplays (LIKE state_songplays);

@@ -80,7 +80,7 @@ fn copy_statements(params: &LoadParams<'_>) -> Result<Vec<Statement>> {
         }
         Dialect::Postgres => Ok(copy_statement(table, RowSource::Client)),
     };
-    let tables = SPARKIFY.dataset_tables();
+    let tables = SPARKIFY.dataset_tables_by_dependency().into_iter();
     tables
         .filter(|table| (params.has_rows)(table))
         .map(copy)

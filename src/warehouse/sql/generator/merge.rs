@@ -43,7 +43,8 @@ pub(crate) fn merge_statements(model: &Model, dialect: Dialect, run: &str) -> Ve
 
 fn analyze_staged(model: &Model) -> Vec<Statement> {
     let tables = model
-        .dataset_tables()
+        .dataset_tables_by_dependency()
+        .into_iter()
         .map(|table| analyze(&staged_name(table)));
     let mut statements: Vec<_> = tables.collect();
     let comment = "The planner has no statistics of temporary tables without ANALYZE.";

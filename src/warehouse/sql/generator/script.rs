@@ -68,7 +68,8 @@ fn copy(model: &Model, dialect: Dialect) -> Vec<Statement> {
         }
         Dialect::Postgres => copy_statement(table, RowSource::Client),
     };
-    model.dataset_tables().map(copy).collect()
+    let tables = model.dataset_tables_by_dependency().into_iter();
+    tables.map(copy).collect()
 }
 
 fn count(model: &Model) -> Vec<Statement> {
@@ -82,8 +83,8 @@ fn merge(model: &Model, dialect: Dialect) -> Vec<Statement> {
     statements
 }
 
-/// Returns the statements of a script, which are separated by empty lines. Short statements of one kind, of which the
-/// first may have a comment, are a list without empty lines.
+/// Returns the statements of a script, which are separated by empty lines. A statement in one line
+/// and one of the same kind without a comment are a list without an empty line.
 fn paragraphs(statements: &[Statement]) -> String {
     let mut script = String::new();
     for (index, statement) in statements.iter().enumerate() {
@@ -98,9 +99,8 @@ fn paragraphs(statements: &[Statement]) -> String {
 }
 
 fn continues_list(previous: &Statement, next: &Statement) -> bool {
-    let is_short = |statement: &Statement| !statement.sql.contains('\n');
-    is_short(previous)
-        && is_short(next)
+    let is_short = !previous.sql.contains('\n');
+    is_short
         && next.comment.is_empty()
         && discriminant(&previous.effect) == discriminant(&next.effect)
 }

@@ -57,7 +57,8 @@ fn staging_tables(model: &Model, dialect: Dialect) -> Vec<Statement> {
         };
         temporary(format!("CREATE TEMP TABLE {staged} ({columns}){on_commit}"))
     };
-    model.dataset_tables().map(create).collect()
+    let tables = model.dataset_tables_by_dependency().into_iter();
+    tables.map(create).collect()
 }
 
 fn tables_with_side_effects(model: &Model) -> Statement {
