@@ -201,6 +201,8 @@ END = 'changed'";
         let equal = |columns| rows_equal(columns, "w", "n", 0);
         let location = "w.location IS NOT DISTINCT FROM n.location";
         assert_eq!(equal(&ARTISTS.columns[2..3]).as_deref(), Some(location));
+        let mixed = "(w.name, w.location) IS NOT DISTINCT FROM (n.name, n.location)";
+        assert_eq!(equal(&ARTISTS.columns[1..3]).as_deref(), Some(mixed));
         let texts = "(w.artist_id, w.name) = (n.artist_id, n.name)";
         assert_eq!(equal(&ARTISTS.columns[..2]).as_deref(), Some(texts));
         assert_eq!(equal(&[]), None);
