@@ -65,6 +65,7 @@ impl LoadJob {
         Ok(dataset)
     }
 
+    /// Returns a load of the dataset, which is not begun.
     fn planned_load<'a>(
         &'a self,
         dataset: &'a PublishedDataset,

@@ -230,3 +230,47 @@ fn count_existing(
         rows,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::sparkify::{LOAD_HISTORY, SONGPLAYS, STATE_SONGPLAYS, USERS};
+
+    /// An index or a setting belongs to its table, and is not changed if the table exists.
+    #[test]
+    fn only_missing_tables_are_created() {
+        let effects = |dialect, missing: &[&'static TableSchema]| -> Vec<Effect> {
+            let statements = missing_table_ddl(dialect, missing);
+            statements
+                .iter()
+                .map(|statement| statement.effect)
+                .collect()
+        };
+        for dialect in [Dialect::Redshift, Dialect::Postgres] {
+            assert_eq!(effects(dialect, &[]), []);
+            assert_eq!(effects(dialect, &[&USERS]), [Effect::Create(&USERS)]);
+        }
+        let missing: [&TableSchema; 3] = [&LOAD_HISTORY, &SONGPLAYS, &STATE_SONGPLAYS];
+        let create =
+            [&SONGPLAYS, &STATE_SONGPLAYS, &LOAD_HISTORY].map(|table| Effect::Create(table));
+        assert_eq!(effects(Dialect::Redshift, &missing), create);
+        let twice: Vec<_> = create.iter().flat_map(|effect| [*effect; 2]).collect();
+        assert_eq!(effects(Dialect::Postgres, &missing), twice);
+    }
+
+    #[test]
+    fn script_is_one_transaction() {
+        let statements = ddl_transaction(Dialect::Postgres, true, &[&USERS]);
+        let effects: Vec<_> = statements
+            .iter()
+            .map(|statement| statement.effect)
+            .collect();
+        assert_eq!(effects.first(), Some(&Effect::Begin));
+        let drops = SPARKIFY.warehouse_tables().count();
+        assert!(matches!(effects[1..=drops].last(), Some(Effect::Drop(_))));
+        assert_eq!(
+            effects[drops + 1..],
+            [Effect::Create(&USERS), Effect::Commit]
+        );
+    }
+}
