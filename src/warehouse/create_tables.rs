@@ -251,8 +251,7 @@ mod tests {
             assert_eq!(effects(dialect, &[&USERS]), [Effect::Create(&USERS)]);
         }
         let missing: [&TableSchema; 3] = [&LOAD_HISTORY, &SONGPLAYS, &STATE_SONGPLAYS];
-        let create =
-            [&SONGPLAYS, &STATE_SONGPLAYS, &LOAD_HISTORY].map(|table| Effect::Create(table));
+        let create = [&SONGPLAYS, &STATE_SONGPLAYS, &LOAD_HISTORY].map(Effect::Create);
         assert_eq!(effects(Dialect::Redshift, &missing), create);
         let twice: Vec<_> = create.iter().flat_map(|effect| [*effect; 2]).collect();
         assert_eq!(effects(Dialect::Postgres, &missing), twice);
