@@ -70,9 +70,6 @@ pub mod storage {
 pub mod warehouse {
     //! Connections and SQL.
 
-    pub mod catalog {
-        pub use crate::warehouse::catalog::warehouse_tables;
-    }
     pub mod connect {
         pub use crate::warehouse::connect::error::{
             ErrorClass, StatementError, copy_error, statement_error,
@@ -80,6 +77,6 @@ pub mod warehouse {
         pub use crate::warehouse::connect::session::WarehouseSession;
     }
     pub mod sql {
-        pub use crate::warehouse::sql::template::{SqlTemplates, split_statements};
+        pub use crate::warehouse::sql::generator::{SqlScript, sql_scripts};
     }
 }

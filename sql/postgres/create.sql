@@ -2,10 +2,12 @@
 --
 -- Usage: psql -1 -f sql/postgres/create.sql
 --
--- Text is compared bytewise (COLLATE "C"), because the choice between two records must not depend on a locale.
--- The lengths are the same as in Redshift, where they count bytes; here they count characters. Foreign keys are
--- enforced.
+-- Text is compared bytewise (COLLATE "C"), because the choice between two records must not depend on a locale. The
+-- lengths are the same as in Redshift, where they count bytes; here they count characters. Foreign keys are enforced.
+--
+-- The merge state, in the tables state_*, is what a later load needs to know about earlier loads.
 
+-- The artists: one row for each artist of a song.
 CREATE TABLE IF NOT EXISTS artists (
     artist_id VARCHAR(32) COLLATE "C" NOT NULL PRIMARY KEY,
     name      VARCHAR(1024) COLLATE "C" NOT NULL,
@@ -14,6 +16,7 @@ CREATE TABLE IF NOT EXISTS artists (
     longitude DOUBLE PRECISION
 );
 
+-- The songs: one row for each song of the catalog.
 CREATE TABLE IF NOT EXISTS songs (
     song_id   VARCHAR(32) COLLATE "C" NOT NULL PRIMARY KEY,
     title     VARCHAR(1024) COLLATE "C" NOT NULL,
@@ -23,6 +26,7 @@ CREATE TABLE IF NOT EXISTS songs (
     CONSTRAINT songs_artist FOREIGN KEY (artist_id) REFERENCES artists
 );
 
+-- The users: one row for each user who played a song, as of the latest event.
 CREATE TABLE IF NOT EXISTS users (
     user_id    INTEGER NOT NULL PRIMARY KEY,
     first_name VARCHAR(256) COLLATE "C",
@@ -31,6 +35,7 @@ CREATE TABLE IF NOT EXISTS users (
     level      VARCHAR(16) COLLATE "C" NOT NULL
 );
 
+-- The calendar: one row for each distinct start time, in UTC.
 CREATE TABLE IF NOT EXISTS time (
     start_time TIMESTAMP NOT NULL PRIMARY KEY,
     hour       SMALLINT NOT NULL,
@@ -41,6 +46,7 @@ CREATE TABLE IF NOT EXISTS time (
     weekday    SMALLINT NOT NULL
 );
 
+-- The plays: one row for each distinct NextSong event.
 CREATE TABLE IF NOT EXISTS songplays (
     songplay_id BIGINT NOT NULL PRIMARY KEY,
     start_time  TIMESTAMP NOT NULL,
@@ -60,8 +66,6 @@ CREATE TABLE IF NOT EXISTS songplays (
 -- Most queries select a time range, and songplays are loaded roughly in order of time.
 CREATE INDEX IF NOT EXISTS songplays_start_time ON songplays USING brin (start_time);
 
--- The merge state is what a later load needs to know about earlier loads.
-
 -- The event from which each row of users was taken. Only a later event replaces the row.
 CREATE TABLE IF NOT EXISTS state_users (
     user_id         INTEGER NOT NULL PRIMARY KEY,
@@ -76,8 +80,9 @@ CREATE TABLE IF NOT EXISTS state_artists (
     song_id   VARCHAR(32) COLLATE "C" NOT NULL
 );
 
--- The song that matches a title, an artist name and a duration. song_key is a hash of the two texts, which
--- sql/redshift/create.sql defines.
+-- The song that matches a title, an artist name and a duration. song_key is fnv_hash(artist_name, fnv_hash(0::smallint,
+-- fnv_hash(title))), where the zero separates title and artist. The duration is compared and not hashed, because
+-- FNV_HASH of a DOUBLE PRECISION is not documented.
 CREATE TABLE IF NOT EXISTS state_songs (
     song_key  BIGINT NOT NULL,
     duration  DOUBLE PRECISION NOT NULL,
@@ -106,4 +111,5 @@ CREATE TABLE IF NOT EXISTS load_history (
     loaded_at TIMESTAMP NOT NULL
 );
 
+-- Logical replication of a table without a primary key identifies rows by all of their columns.
 ALTER TABLE load_history REPLICA IDENTITY FULL;

@@ -3,6 +3,15 @@
 -- Every choice depends only on the content of the rows, by the same rules as within one run. So batches in any order
 -- have the same result as one load of all of them, and a batch that is loaded again changes nothing.
 
+-- If songplays is empty, primary keys are built and foreign keys are checked once at the end and not row by row, which
+-- takes a fraction of the time. Readers wait in the meantime.
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM songplays) THEN
+        PERFORM pg_temp.drop_constraints();
+    END IF;
+END $$;
+
 -- The planner has no statistics of temporary tables without ANALYZE.
 ANALYZE staged_artists;
 ANALYZE staged_songs;
@@ -14,64 +23,6 @@ ANALYZE staged_state_artists;
 ANALYZE staged_state_songs;
 ANALYZE staged_state_songplays;
 ANALYZE staged_source_objects;
-
--- If songplays is empty, primary keys are built and foreign keys are checked once at the end and not row by row, which
--- takes a fraction of the time. Readers wait in the meantime. Only the owner of the tables can drop constraints; the
--- load of another user checks row by row.
-DO $$
-DECLARE
-    key RECORD;
-BEGIN
-    IF EXISTS (SELECT FROM songplays) THEN
-        RETURN;
-    END IF;
-    FOR key IN
-        SELECT
-            c.conrelid::regclass AS relation, c.conname AS name, c.contype AS kind,
-            pg_get_constraintdef(c.oid) AS definition
-        FROM pg_constraint c
-        JOIN pg_class r ON r.oid = c.conrelid
-        JOIN pg_namespace n ON n.oid = r.relnamespace
-        WHERE pg_has_role(r.relowner, 'USAGE')
-            AND c.coninhcount = 0
-            AND (
-                -- The user must be allowed to add the constraint again.
-                (
-                    c.contype = 'f'
-                    AND c.conrelid IN ('songplays'::regclass, 'songs'::regclass)
-                    AND has_table_privilege(c.confrelid, 'REFERENCES')
-                )
-                OR (
-                    c.contype = 'p'
-                    AND c.conrelid IN ('songplays'::regclass, 'time'::regclass)
-                    AND r.relkind = 'r'
-                    AND has_schema_privilege(n.oid, 'CREATE')
-                    -- Logical replication identifies rows by the primary key.
-                    AND NOT EXISTS (
-                        SELECT FROM pg_publication_tables p
-                        WHERE p.schemaname = n.nspname AND p.tablename = r.relname
-                    )
-                    -- The definition of a constraint does not include the storage settings of its index.
-                    AND NOT EXISTS (
-                        SELECT FROM pg_index i
-                        JOIN pg_class x ON x.oid = i.indexrelid
-                        WHERE i.indexrelid = c.conindid
-                            AND (i.indisclustered OR i.indisreplident OR x.reloptions IS NOT NULL OR x.reltablespace <> 0)
-                    )
-                )
-            )
-        ORDER BY c.contype
-    LOOP
-        BEGIN
-            EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', key.relation, key.name);
-            INSERT INTO dropped_constraints (relation, name, kind, definition)
-            VALUES (key.relation::TEXT, key.name, key.kind, key.definition);
-        EXCEPTION
-            -- Another table or view depends on the constraint, so it stays.
-            WHEN dependent_objects_still_exist OR object_in_use THEN NULL;
-        END;
-    END LOOP;
-END $$;
 
 -- For each artist a record with both coordinates is preferred, then one with a location, then the smallest by song_id,
 -- name, location and coordinates, null last.
@@ -229,14 +180,14 @@ SELECT n.user_id, n.start_time, n.session_id, n.item_in_session
 FROM new_users n
 WHERE NOT EXISTS (SELECT 1 FROM state_users w WHERE w.user_id = n.user_id);
 
--- Insert the new start times.
+-- Insert the new rows of time.
 INSERT INTO time (start_time, hour, day, week, month, year, weekday)
 SELECT s.start_time, s.hour, s.day, s.week, s.month, s.year, s.weekday
 FROM staged_time s
-WHERE NOT EXISTS (SELECT 1 FROM time t WHERE t.start_time = s.start_time);
+WHERE NOT EXISTS (SELECT 1 FROM time w WHERE w.start_time = s.start_time);
 
--- Songs of earlier batches that are not in this batch, or only with larger ids.
-CREATE TEMP TABLE earlier_songs ON COMMIT DROP AS
+-- Rows of state_songs of earlier batches whose keys are not in this batch, or that come before its rows.
+CREATE TEMP TABLE earlier_state_songs ON COMMIT DROP AS
 SELECT k.song_key, k.duration, k.song_id, k.artist_id
 FROM state_songs k
 LEFT JOIN staged_state_songs s ON s.song_key = k.song_key AND s.duration = k.duration
@@ -245,7 +196,7 @@ WHERE
     OR k.song_id < s.song_id
     OR (k.song_id = s.song_id AND k.artist_id < s.artist_id);
 
-ANALYZE earlier_songs;
+ANALYZE earlier_state_songs;
 
 -- The songs that plays are matched with. Of several songs with the same key the one with the smallest song_id is taken,
 -- then the one with the smallest artist_id.
@@ -285,9 +236,7 @@ WHERE state_songs.song_key = n.song_key AND state_songs.duration = n.duration;
 INSERT INTO state_songs (song_key, duration, song_id, artist_id)
 SELECT n.song_key, n.duration, n.song_id, n.artist_id
 FROM new_state_songs n
-WHERE NOT EXISTS (
-    SELECT 1 FROM state_songs w WHERE w.song_key = n.song_key AND w.duration = n.duration
-);
+WHERE NOT EXISTS (SELECT 1 FROM state_songs w WHERE w.song_key = n.song_key AND w.duration = n.duration);
 
 -- Staged events that are loaded already, and whether this delivery is the same.
 CREATE TEMP TABLE existing_songplays ON COMMIT DROP AS
@@ -301,12 +250,12 @@ JOIN songplays w ON w.songplay_id = s.songplay_id;
 
 ANALYZE existing_songplays;
 
--- The events whose deliveries differ, with the keys of their songs: new_key in this batch, old_key in the warehouse.
+-- The events whose deliveries differ, with their keys of state_songs: new in this batch, old in the warehouse.
 CREATE TEMP TABLE changed_songplays ON COMMIT DROP AS
 SELECT
     r.songplay_id,
-    n.song_key AS new_key, n.duration AS new_duration,
-    o.song_key AS old_key, o.duration AS old_duration
+    n.song_key AS new_song_key, n.duration AS new_duration,
+    o.song_key AS old_song_key, o.duration AS old_duration
 FROM existing_songplays r
 LEFT JOIN staged_state_songplays n ON n.songplay_id = r.songplay_id
 LEFT JOIN state_songplays o ON o.songplay_id = r.songplay_id
@@ -315,26 +264,28 @@ WHERE r.is_same IS NOT TRUE OR (n.song_key, n.duration) IS DISTINCT FROM (o.song
 ANALYZE changed_songplays;
 
 -- Of several deliveries of an event the smallest is taken, by level, location, user_agent, song_key and duration, null
--- last. These deliveries are smaller than the loaded ones. Each has the song that matches it by now.
+-- last. These deliveries come before the loaded ones. Each has the row of state_songs that matches it by now.
 CREATE TEMP TABLE new_songplays ON COMMIT DROP AS
 SELECT
     s.songplay_id, s.level, k.song_id, k.artist_id, s.location, s.user_agent,
-    d.new_key AS song_key, d.new_duration AS duration
+    d.new_song_key AS song_key, d.new_duration AS duration
 FROM changed_songplays d
 JOIN staged_songplays s ON s.songplay_id = d.songplay_id
 JOIN songplays w ON w.songplay_id = d.songplay_id
-LEFT JOIN state_songs k ON k.song_key = d.new_key AND k.duration = d.new_duration
+LEFT JOIN state_songs k ON k.song_key = d.new_song_key AND k.duration = d.new_duration
 WHERE
     (
         s.level,
-        s.location IS NULL, COALESCE(s.location, ''),
-        s.user_agent IS NULL, COALESCE(s.user_agent, ''),
-        d.new_key IS NULL, COALESCE(d.new_key, 0), COALESCE(d.new_duration, 0)
+        (s.location IS NULL), COALESCE(s.location, ''),
+        (s.user_agent IS NULL), COALESCE(s.user_agent, ''),
+        (d.new_song_key IS NULL), COALESCE(d.new_song_key, 0),
+        (d.new_duration IS NULL), COALESCE(d.new_duration, 0)
     ) < (
         w.level,
-        w.location IS NULL, COALESCE(w.location, ''),
-        w.user_agent IS NULL, COALESCE(w.user_agent, ''),
-        d.old_key IS NULL, COALESCE(d.old_key, 0), COALESCE(d.old_duration, 0)
+        (w.location IS NULL), COALESCE(w.location, ''),
+        (w.user_agent IS NULL), COALESCE(w.user_agent, ''),
+        (d.old_song_key IS NULL), COALESCE(d.old_song_key, 0),
+        (d.old_duration IS NULL), COALESCE(d.old_duration, 0)
     );
 
 ANALYZE new_songplays;
@@ -348,16 +299,14 @@ DELETE FROM staged_songplays
 USING existing_songplays
 WHERE existing_songplays.songplay_id = staged_songplays.songplay_id;
 
--- Match plays of this batch with songs of earlier batches.
-UPDATE staged_songplays SET song_id = k.song_id, artist_id = k.artist_id
-FROM staged_state_songplays l, earlier_songs k
-WHERE
-    l.song_key = k.song_key
-    AND l.duration = k.duration
-    AND staged_songplays.songplay_id = l.songplay_id;
+-- Match events of this batch with rows of state_songs of earlier batches.
+UPDATE staged_songplays SET
+    song_id = k.song_id, artist_id = k.artist_id
+FROM staged_state_songplays l, earlier_state_songs k
+WHERE l.song_key = k.song_key AND l.duration = k.duration AND staged_songplays.songplay_id = l.songplay_id;
 
--- Match plays of earlier batches with songs of this batch. Plays with a smaller delivery are updated afterwards, so
--- that each play changes once.
+-- Match events of earlier batches with rows of state_songs of this batch. Events with another delivery are updated
+-- afterwards, so that each event changes once.
 DELETE FROM state_songplays
 USING new_songplays
 WHERE new_songplays.songplay_id = state_songplays.songplay_id;
@@ -369,7 +318,8 @@ JOIN new_state_songs n ON n.song_key = l.song_key AND n.duration = l.duration;
 
 ANALYZE matched_songplays;
 
-UPDATE songplays SET song_id = n.song_id, artist_id = n.artist_id
+UPDATE songplays SET
+    song_id = n.song_id, artist_id = n.artist_id
 FROM matched_songplays n
 WHERE songplays.songplay_id = n.songplay_id;
 
@@ -381,12 +331,11 @@ WHERE
     AND (songplays.level, songplays.song_id, songplays.artist_id, songplays.location, songplays.user_agent)
     IS DISTINCT FROM (n.level, n.song_id, n.artist_id, n.location, n.user_agent);
 
--- Insert the new plays.
+-- Insert the new rows of songplays.
 INSERT INTO songplays (
     songplay_id, start_time, user_id, level, song_id, artist_id, session_id, location, user_agent
 )
-SELECT
-    songplay_id, start_time, user_id, level, song_id, artist_id, session_id, location, user_agent
+SELECT songplay_id, start_time, user_id, level, song_id, artist_id, session_id, location, user_agent
 FROM staged_songplays;
 
 INSERT INTO state_songplays (songplay_id, song_key, duration)
@@ -402,12 +351,12 @@ WHERE song_key IS NOT NULL;
 INSERT INTO load_history (run, object, etag, rows, loaded_at)
 SELECT :'run', s.object, s.etag, s.rows, now() AT TIME ZONE 'UTC'
 FROM staged_source_objects s
-WHERE NOT EXISTS (SELECT 1 FROM load_history l WHERE l.run = :'run' AND l.object = s.object);
+WHERE NOT EXISTS (SELECT 1 FROM load_history w WHERE w.run = :'run' AND w.object = s.object);
 
 -- Check the deferred foreign keys now, when all rows are inserted.
 SET CONSTRAINTS ALL IMMEDIATE;
 
--- Add the constraints again that were dropped above or by clear.sql.
+-- Add the constraints again that were dropped above or by refresh.sql.
 DO $$
 DECLARE
     key RECORD;

@@ -4,6 +4,7 @@
 -- Run it before the COMMIT at the end of merge.sql.
 --
 -- If no table has side effects (see tables_with_side_effects in stage.sql), the tables are not read again.
+
 SELECT 'artists' AS name, COUNT(*) AS rows
 FROM new_artists n
 WHERE
@@ -68,7 +69,7 @@ WHERE
             )
     )
 UNION ALL
--- Smaller deliveries of events that were loaded already.
+-- Deliveries that come before the loaded ones.
 SELECT 'songplays' AS name, COUNT(*) AS rows
 FROM new_songplays n
 WHERE
@@ -81,7 +82,7 @@ WHERE
             IS NOT DISTINCT FROM (n.level, n.song_id, n.artist_id, n.location, n.user_agent)
     )
 UNION ALL
--- Plays of earlier batches whose song is in this batch.
+-- Events of earlier batches that match rows of state_songs of this batch.
 SELECT 'songplays' AS name, COUNT(*) AS rows
 FROM matched_songplays n
 WHERE
@@ -89,14 +90,6 @@ WHERE
     AND NOT EXISTS (
         SELECT FROM songplays w
         WHERE w.songplay_id = n.songplay_id AND (w.song_id, w.artist_id) = (n.song_id, n.artist_id)
-    )
-UNION ALL
-SELECT 'state_artists' AS name, COUNT(*) AS rows
-FROM new_artists n
-WHERE
-    EXISTS (SELECT FROM tables_with_side_effects WHERE name = 'state_artists')
-    AND NOT EXISTS (
-        SELECT FROM state_artists w WHERE w.artist_id = n.artist_id AND w.song_id = n.song_id
     )
 UNION ALL
 SELECT 'state_users' AS name, COUNT(*) AS rows
@@ -108,6 +101,15 @@ WHERE
         WHERE
             w.user_id = n.user_id
             AND (w.start_time, w.session_id, w.item_in_session) = (n.start_time, n.session_id, n.item_in_session)
+    )
+UNION ALL
+SELECT 'state_artists' AS name, COUNT(*) AS rows
+FROM new_artists n
+WHERE
+    EXISTS (SELECT FROM tables_with_side_effects WHERE name = 'state_artists')
+    AND NOT EXISTS (
+        SELECT FROM state_artists w
+        WHERE w.artist_id = n.artist_id AND w.song_id = n.song_id
     )
 UNION ALL
 SELECT 'state_songs' AS name, COUNT(*) AS rows

@@ -4,7 +4,10 @@
 --
 -- VARCHAR lengths count bytes. Redshift does not enforce keys, so the load does. The column encodings are left to
 -- Redshift (ENCODE AUTO), because a COPY of Parquet does not choose any.
+--
+-- The merge state, in the tables state_*, is what a later load needs to know about earlier loads.
 
+-- The artists: one row for each artist of a song.
 CREATE TABLE IF NOT EXISTS artists (
     artist_id VARCHAR(32) NOT NULL PRIMARY KEY,
     name      VARCHAR(1024) NOT NULL,
@@ -15,6 +18,7 @@ CREATE TABLE IF NOT EXISTS artists (
 -- The table is small and is joined with many others: with a copy on every node no rows need to be redistributed.
 DISTSTYLE ALL SORTKEY (artist_id) ENCODE AUTO;
 
+-- The songs: one row for each song of the catalog.
 CREATE TABLE IF NOT EXISTS songs (
     song_id   VARCHAR(32) NOT NULL PRIMARY KEY,
     title     VARCHAR(1024) NOT NULL,
@@ -24,6 +28,7 @@ CREATE TABLE IF NOT EXISTS songs (
 )
 DISTSTYLE ALL SORTKEY (song_id) ENCODE AUTO;
 
+-- The users: one row for each user who played a song, as of the latest event.
 CREATE TABLE IF NOT EXISTS users (
     user_id    INTEGER NOT NULL PRIMARY KEY,
     first_name VARCHAR(256),
@@ -33,6 +38,7 @@ CREATE TABLE IF NOT EXISTS users (
 )
 DISTSTYLE ALL SORTKEY (user_id) ENCODE AUTO;
 
+-- The calendar: one row for each distinct start time, in UTC.
 CREATE TABLE IF NOT EXISTS time (
     start_time TIMESTAMP NOT NULL PRIMARY KEY,
     hour       SMALLINT NOT NULL,
@@ -45,6 +51,7 @@ CREATE TABLE IF NOT EXISTS time (
 -- The table has nearly as many rows as songplays: a row is on the same slice as its plays, in the same order.
 DISTSTYLE KEY DISTKEY (start_time) SORTKEY (start_time) ENCODE AUTO;
 
+-- The plays: one row for each distinct NextSong event.
 CREATE TABLE IF NOT EXISTS songplays (
     songplay_id BIGINT NOT NULL PRIMARY KEY,
     start_time  TIMESTAMP NOT NULL REFERENCES time (start_time),
@@ -59,8 +66,6 @@ CREATE TABLE IF NOT EXISTS songplays (
 -- Nearly every query selects a time range. The sort key lets it skip blocks. The distribution key lets the join with
 -- time run without redistribution, and its many distinct values keep the slices even.
 DISTSTYLE KEY DISTKEY (start_time) SORTKEY (start_time) ENCODE AUTO;
-
--- The merge state is what a later load needs to know about earlier loads.
 
 -- The event from which each row of users was taken. Only a later event replaces the row.
 CREATE TABLE IF NOT EXISTS state_users (
@@ -78,9 +83,9 @@ CREATE TABLE IF NOT EXISTS state_artists (
 )
 DISTSTYLE ALL SORTKEY (artist_id) ENCODE AUTO;
 
--- The song that matches a title, an artist name and a duration. song_key is
--- fnv_hash(artist_name, fnv_hash(0::smallint, fnv_hash(title))), where the zero separates title and artist. The
--- duration is compared and not hashed, because FNV_HASH of a DOUBLE PRECISION is not documented.
+-- The song that matches a title, an artist name and a duration. song_key is fnv_hash(artist_name, fnv_hash(0::smallint,
+-- fnv_hash(title))), where the zero separates title and artist. The duration is compared and not hashed, because
+-- FNV_HASH of a DOUBLE PRECISION is not documented.
 CREATE TABLE IF NOT EXISTS state_songs (
     song_key  BIGINT NOT NULL,
     duration  DOUBLE PRECISION NOT NULL,
@@ -90,7 +95,8 @@ CREATE TABLE IF NOT EXISTS state_songs (
 )
 DISTSTYLE ALL SORTKEY (song_key) ENCODE AUTO;
 
--- The key by which the song of each songplay is found if the song is loaded later than the play.
+-- The key by which the song of each songplay is found if the song is loaded later than the play. There is at most one
+-- row for a songplay. The table has no primary key, because it is only read by full scans.
 CREATE TABLE IF NOT EXISTS state_songplays (
     songplay_id BIGINT NOT NULL,
     song_key    BIGINT NOT NULL,

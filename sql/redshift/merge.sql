@@ -19,8 +19,8 @@ FROM (
             ORDER BY
                 CASE WHEN latitude IS NOT NULL AND longitude IS NOT NULL THEN 0 ELSE 1 END,
                 CASE WHEN OCTET_LENGTH(location) > 0 THEN 0 ELSE 1 END,
-                song_id || CHR(1), name || CHR(1), location || CHR(1) NULLS LAST,
-                latitude NULLS LAST, longitude NULLS LAST, artist_id || CHR(1),
+                song_id || CHR(1), name || CHR(1), location || CHR(1) NULLS LAST, latitude NULLS LAST,
+                longitude NULLS LAST, artist_id || CHR(1),
                 is_staged
         ) AS rn
     FROM (
@@ -150,10 +150,10 @@ FROM new_users n
 WHERE
     users.user_id = n.user_id
     AND (
-        users.level || CHR(1) <> n.level || CHR(1)
-        OR COALESCE(users.first_name || CHR(1), '') <> COALESCE(n.first_name || CHR(1), '')
+        COALESCE(users.first_name || CHR(1), '') <> COALESCE(n.first_name || CHR(1), '')
         OR COALESCE(users.last_name || CHR(1), '') <> COALESCE(n.last_name || CHR(1), '')
         OR COALESCE(users.gender || CHR(1), '') <> COALESCE(n.gender || CHR(1), '')
+        OR users.level || CHR(1) <> n.level || CHR(1)
     );
 
 INSERT INTO users (user_id, first_name, last_name, gender, level)
@@ -171,14 +171,14 @@ SELECT n.user_id, n.start_time, n.session_id, n.item_in_session
 FROM new_users n
 WHERE NOT EXISTS (SELECT 1 FROM state_users w WHERE w.user_id = n.user_id);
 
--- Insert the new start times.
+-- Insert the new rows of time.
 INSERT INTO time (start_time, hour, day, week, month, year, weekday)
 SELECT s.start_time, s.hour, s.day, s.week, s.month, s.year, s.weekday
 FROM staged_time s
-WHERE NOT EXISTS (SELECT 1 FROM time t WHERE t.start_time = s.start_time);
+WHERE NOT EXISTS (SELECT 1 FROM time w WHERE w.start_time = s.start_time);
 
--- Songs of earlier batches that are not in this batch, or only with larger ids.
-CREATE TEMP TABLE earlier_songs AS
+-- Rows of state_songs of earlier batches whose keys are not in this batch, or that come before its rows.
+CREATE TEMP TABLE earlier_state_songs AS
 SELECT k.song_key, k.duration, k.song_id, k.artist_id
 FROM state_songs k
 LEFT JOIN staged_state_songs s ON s.song_key = k.song_key AND s.duration = k.duration
@@ -223,9 +223,7 @@ WHERE state_songs.song_key = n.song_key AND state_songs.duration = n.duration;
 INSERT INTO state_songs (song_key, duration, song_id, artist_id)
 SELECT n.song_key, n.duration, n.song_id, n.artist_id
 FROM new_state_songs n
-WHERE NOT EXISTS (
-    SELECT 1 FROM state_songs w WHERE w.song_key = n.song_key AND w.duration = n.duration
-);
+WHERE NOT EXISTS (SELECT 1 FROM state_songs w WHERE w.song_key = n.song_key AND w.duration = n.duration);
 
 -- Staged events that are loaded already.
 CREATE TEMP TABLE existing_songplays AS
@@ -234,7 +232,7 @@ FROM staged_songplays s
 JOIN songplays w ON w.songplay_id = s.songplay_id;
 
 -- Of several deliveries of an event the smallest is taken, by level, location, user_agent, song_key and duration, null
--- last. These deliveries are smaller than the loaded ones. Each has the song that matches it by now.
+-- last. These deliveries come before the loaded ones. Each has the row of state_songs that matches it by now.
 CREATE TEMP TABLE new_songplays AS
 SELECT
     d.songplay_id, d.level, k.song_id, k.artist_id, d.location, d.user_agent,
@@ -279,16 +277,14 @@ DELETE FROM staged_songplays
 USING existing_songplays
 WHERE existing_songplays.songplay_id = staged_songplays.songplay_id;
 
--- Match plays of this batch with songs of earlier batches.
-UPDATE staged_songplays SET song_id = k.song_id, artist_id = k.artist_id
-FROM staged_state_songplays l, earlier_songs k
-WHERE
-    l.song_key = k.song_key
-    AND l.duration = k.duration
-    AND staged_songplays.songplay_id = l.songplay_id;
+-- Match events of this batch with rows of state_songs of earlier batches.
+UPDATE staged_songplays SET
+    song_id = k.song_id, artist_id = k.artist_id
+FROM staged_state_songplays l, earlier_state_songs k
+WHERE l.song_key = k.song_key AND l.duration = k.duration AND staged_songplays.songplay_id = l.songplay_id;
 
--- Match plays of earlier batches with songs of this batch. Plays with a smaller delivery are updated afterwards, so
--- that each play changes once.
+-- Match events of earlier batches with rows of state_songs of this batch. Events with another delivery are updated
+-- afterwards, so that each event changes once.
 DELETE FROM state_songplays
 USING new_songplays
 WHERE new_songplays.songplay_id = state_songplays.songplay_id;
@@ -298,7 +294,8 @@ SELECT l.songplay_id, n.song_id, n.artist_id
 FROM state_songplays l
 JOIN new_state_songs n ON n.song_key = l.song_key AND n.duration = l.duration;
 
-UPDATE songplays SET song_id = n.song_id, artist_id = n.artist_id
+UPDATE songplays SET
+    song_id = n.song_id, artist_id = n.artist_id
 FROM matched_songplays n
 WHERE songplays.songplay_id = n.songplay_id;
 
@@ -315,12 +312,11 @@ WHERE
         OR COALESCE(songplays.user_agent || CHR(1), '') <> COALESCE(n.user_agent || CHR(1), '')
     );
 
--- Insert the new plays.
+-- Insert the new rows of songplays.
 INSERT INTO songplays (
     songplay_id, start_time, user_id, level, song_id, artist_id, session_id, location, user_agent
 )
-SELECT
-    songplay_id, start_time, user_id, level, song_id, artist_id, session_id, location, user_agent
+SELECT songplay_id, start_time, user_id, level, song_id, artist_id, session_id, location, user_agent
 FROM staged_songplays;
 
 INSERT INTO state_songplays (songplay_id, song_key, duration)
@@ -336,6 +332,6 @@ WHERE song_key IS NOT NULL;
 INSERT INTO load_history (run, object, etag, rows, loaded_at)
 SELECT :'run', s.object, s.etag, s.rows, GETDATE()
 FROM staged_source_objects s
-WHERE NOT EXISTS (SELECT 1 FROM load_history l WHERE l.run = :'run' AND l.object = s.object);
+WHERE NOT EXISTS (SELECT 1 FROM load_history w WHERE w.run = :'run' AND w.object = s.object);
 
 COMMIT;

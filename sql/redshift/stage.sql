@@ -7,10 +7,11 @@
 
 BEGIN;
 
--- Only one load runs at a time, and the others wait here. The lock must be the first statement of the transaction:
--- data that was read before the lock could be out of date ("Serializable isolation violation").
+-- Only one load runs at a time, and the others wait here. The lock must be the first statement of the transaction: data
+-- that was read before the lock could be out of date ("Serializable isolation violation").
 LOCK load_history;
 
+-- The staging tables have the columns of the Parquet files, in the same order.
 CREATE TEMP TABLE staged_artists (LIKE artists);
 CREATE TEMP TABLE staged_songs (LIKE songs);
 CREATE TEMP TABLE staged_users (LIKE users);

@@ -24,7 +24,7 @@ FROM staged_time n
 LEFT JOIN time w ON w.start_time = n.start_time
 WHERE w.start_time IS NULL
 UNION ALL
--- The start time is the distribution key, so that both sides of the join are on the same slice.
+-- start_time is the distribution key, so that both sides of the join are on the same slice.
 SELECT 'songplays' AS name, COUNT(*) AS rows
 FROM staged_songplays n
 LEFT JOIN songplays w ON w.songplay_id = n.songplay_id AND w.start_time = n.start_time

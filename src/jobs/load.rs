@@ -1,14 +1,12 @@
 //! Loads a published dataset into a warehouse.
 
-use std::collections::HashSet;
-
 use super::load_target::LoadTarget;
 use crate::error::{Error, Result};
 use crate::observer::Observer;
 use crate::output::PublishedDataset;
 use crate::storage::s3::S3Options;
 use crate::storage::{Location, StoreOpener};
-use crate::warehouse::load::{DatasetLoad, LoadReport};
+use crate::warehouse::load::{DatasetLoad, LoadMode, LoadReport};
 
 /// A load of a published dataset.
 #[derive(Debug, Clone)]
@@ -32,10 +30,8 @@ impl LoadJob {
     pub fn execute(&self, observer: &dyn Observer) -> Result<LoadReport> {
         let _span = tracing::info_span!("load").entered();
         let dataset = self.open_dataset()?;
-        let runs_before_refresh = self.target.runs_before_refresh(observer)?;
-        let loaded = self
-            .target
-            .load(&dataset, runs_before_refresh.as_ref(), observer);
+        let mode = self.target.load_mode(observer)?;
+        let loaded = self.target.load(&dataset, &mode, observer);
         observer.finish_phase();
         loaded
     }
@@ -46,7 +42,8 @@ impl LoadJob {
     /// Returns an error if the dataset cannot be read or is not to be loaded.
     pub fn script(&self) -> Result<String> {
         let dataset = self.open_dataset()?;
-        self.with_unknown_runs(&dataset, |load| load.script())
+        self.planned_load(&dataset, &self.target.planned_load_mode())
+            .script()
     }
 
     /// Opens the dataset and checks that it may be loaded.
@@ -54,7 +51,8 @@ impl LoadJob {
         self.target.warehouse.ensure_can_load_from(&self.from)?;
         let stores = StoreOpener::new(self.s3.clone());
         let dataset = PublishedDataset::open_store(&stores, &self.from)?;
-        self.with_unknown_runs(&dataset, |load| load.ensure_dataset_is_complete())?;
+        self.planned_load(&dataset, &self.target.planned_load_mode())
+            .ensure_dataset_is_complete()?;
         let logs = &dataset.report().logs;
         if logs.has_no_events() && !self.allow_empty {
             return Err(Error::failed(format!("will not load {}", self.from))
@@ -67,17 +65,16 @@ impl LoadJob {
         Ok(dataset)
     }
 
-    /// Calls `f` with the load, before it is known which runs the warehouse has.
-    fn with_unknown_runs<T>(
-        &self,
-        dataset: &PublishedDataset,
-        f: impl FnOnce(&DatasetLoad<'_>) -> Result<T>,
-    ) -> Result<T> {
-        let no_runs = HashSet::new();
-        f(&DatasetLoad {
+    /// Returns a load of the dataset, which is not begun.
+    fn planned_load<'a>(
+        &'a self,
+        dataset: &'a PublishedDataset,
+        mode: &'a LoadMode,
+    ) -> DatasetLoad<'a> {
+        DatasetLoad {
             warehouse: &self.target.warehouse,
             dataset,
-            runs_before_refresh: self.target.full_refresh.then_some(&no_runs),
-        })
+            mode,
+        }
     }
 }

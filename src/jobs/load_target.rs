@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::observer::Observer;
 use crate::output::PublishedDataset;
 use crate::warehouse::WarehouseConfig;
-use crate::warehouse::load::{DatasetLoad, LoadReport, loaded_runs};
+use crate::warehouse::load::{DatasetLoad, LoadMode, LoadReport, loaded_runs};
 
 /// The warehouse that a dataset is loaded into.
 #[derive(Debug, Clone)]
@@ -18,29 +18,38 @@ pub struct LoadTarget {
 }
 
 impl LoadTarget {
-    /// Returns the runs that a full refresh replaces, or `None` if this is not one. A load must not replace runs
-    /// that others load after this call.
+    /// Returns what a load does with the rows in the warehouse. A full refresh must not delete runs that others load
+    /// after this call.
     ///
     /// # Errors
     /// Returns an error if the warehouse cannot be reached, or if its tables do not match.
-    pub(super) fn runs_before_refresh(
-        &self,
-        observer: &dyn Observer,
-    ) -> Result<Option<HashSet<String>>> {
+    pub(super) fn load_mode(&self, observer: &dyn Observer) -> Result<LoadMode> {
         match self.full_refresh {
-            true => loaded_runs(&self.warehouse, observer).map(Some),
-            false => Ok(None),
+            true => Ok(LoadMode::FullRefresh {
+                runs_before: loaded_runs(&self.warehouse, observer)?,
+            }),
+            false => Ok(LoadMode::Incremental),
         }
     }
 
-    /// Loads a dataset. `runs_before_refresh` is the result of [`runs_before_refresh`](Self::runs_before_refresh).
+    /// Returns the same as [`load_mode`](Self::load_mode), before it is known which runs the warehouse has.
+    pub(super) fn planned_load_mode(&self) -> LoadMode {
+        match self.full_refresh {
+            true => LoadMode::FullRefresh {
+                runs_before: HashSet::new(),
+            },
+            false => LoadMode::Incremental,
+        }
+    }
+
+    /// Loads a dataset. `mode` is the result of [`load_mode`](Self::load_mode).
     ///
     /// # Errors
     /// Returns an error if the dataset cannot be read, or if the warehouse cannot be reached or rejects a statement.
     pub(super) fn load(
         &self,
         dataset: &PublishedDataset,
-        runs_before_refresh: Option<&HashSet<String>>,
+        mode: &LoadMode,
         observer: &dyn Observer,
     ) -> Result<LoadReport> {
         tracing::info!(
@@ -52,7 +61,7 @@ impl LoadTarget {
         let load = DatasetLoad {
             warehouse: &self.warehouse,
             dataset,
-            runs_before_refresh,
+            mode,
         };
         let report = load.execute(observer)?;
         tracing::info!(

@@ -1,7 +1,5 @@
 //! Builds a dataset from songs and logs, and loads it into a warehouse if one is named.
 
-use std::collections::HashSet;
-
 use serde::Serialize;
 
 use super::load_target::LoadTarget;
@@ -12,8 +10,8 @@ use crate::output::run_report::RunReport;
 use crate::output::{PublishedDataset, manifest_key};
 use crate::pipeline::{self, RunFailure, RunPlan};
 use crate::storage::{Location, StoreOpener};
-use crate::warehouse::load::{LoadReport, loaded_objects};
-use crate::warehouse::sql::load_plan::{LoadParams, load_statements, to_sql_script};
+use crate::warehouse::load::{LoadMode, LoadParams, LoadReport, load_statements, loaded_objects};
+use crate::warehouse::sql::statement::to_sql_script;
 
 /// A run, and the load of its dataset.
 #[derive(Debug, Clone)]
@@ -100,11 +98,13 @@ impl RunJob {
     fn load_script(&self, target: &LoadTarget) -> Result<String> {
         let run = self.config.out.join("RUN");
         let params = LoadParams {
+            dialect: target.warehouse.connection.dialect,
+            iam_role: &target.warehouse.iam_role,
             run: "RUN",
             manifest: &|table| run.join(&manifest_key(table)).to_string(),
             has_rows: &|_| true,
         };
-        let statements = load_statements(&target.warehouse, &params, target.full_refresh)?;
+        let statements = load_statements(&params, &target.planned_load_mode())?;
         Ok(to_sql_script(&statements))
     }
 
@@ -114,35 +114,29 @@ impl RunJob {
     ) -> std::result::Result<CompletedRun, RunFailure> {
         self.validate()?;
         let mut config = self.config.clone();
-        let mut runs_before_refresh = None;
+        let mut load = None;
         config.load_after_run = self.load.is_some();
         if let Some(target) = &self.load {
             // Queried even if nothing is skipped, so that a missing table is noticed before a long run.
-            runs_before_refresh = target.runs_before_refresh(observer)?;
-            config.loaded_objects = match target.full_refresh {
-                true => LoadedLogObjects::default(),
-                false => loaded_objects(&target.warehouse, observer)?,
+            let mode = target.load_mode(observer)?;
+            config.loaded_objects = match mode {
+                LoadMode::FullRefresh { .. } => LoadedLogObjects::default(),
+                LoadMode::Incremental => loaded_objects(&target.warehouse, observer)?,
             };
+            load = Some((target, mode));
         }
         let report = pipeline::run(&config, observer)?;
         observer.finish_phase();
         let location = dataset_location(&config.out, &report);
         tracing::info!(run = %report.run, %location, "published the dataset");
         observer.dataset_published(&report, &location);
-        let load = self.load.as_ref().map(|target| {
+        let load = load.map(|(target, mode)| {
             let _span = tracing::info_span!("load").entered();
-            let loaded = self.load_dataset(
-                target,
-                &report,
-                &location,
-                runs_before_refresh.as_ref(),
-                observer,
-            );
+            let loaded = self.load_dataset(target, &report, &location, &mode, observer);
             loaded.map_err(|error| {
-                let flag = if target.full_refresh {
-                    " --full-refresh"
-                } else {
-                    ""
+                let flag = match mode {
+                    LoadMode::FullRefresh { .. } => " --full-refresh",
+                    LoadMode::Incremental => "",
                 };
                 error.add_hint(format!(
                     "the dataset is complete: load it with sparkify load --from {location}{flag}"
@@ -163,7 +157,7 @@ impl RunJob {
         target: &LoadTarget,
         report: &RunReport,
         location: &Location,
-        runs_before_refresh: Option<&HashSet<String>>,
+        mode: &LoadMode,
         observer: &dyn Observer,
     ) -> Result<LoadReport> {
         let stores = StoreOpener::new(self.config.s3.clone());
@@ -172,7 +166,7 @@ impl RunJob {
             return Err(Error::failed(format!("cannot load {location}"))
                 .with_reason("another run replaced the dataset in the meantime"));
         }
-        target.load(&dataset, runs_before_refresh, observer)
+        target.load(&dataset, mode, observer)
     }
 }
 

@@ -20,9 +20,10 @@ pub enum TableRule {
         /// The name of the fact table.
         of: &'static str,
     },
-    /// The objects that a dataset was built from.
+    /// The objects that a dataset was built from. The first column is the name of the object.
     SourceObjects,
-    /// The objects that were loaded into a warehouse.
+    /// The objects that were loaded into a warehouse. The first column is the run and the last one the time of the load;
+    /// those between are the columns of the [`SourceObjects`](Self::SourceObjects).
     LoadHistory,
 }
 
@@ -46,7 +47,7 @@ pub struct FactRule {
     /// The name of the record.
     pub record: &'static str,
     /// The order of deliveries. Its columns belong to the table or to the keys of the lookup, and the columns of the
-    /// table come first.
+    /// table come first. All others are equal in the deliveries of an event, or filled from the lookup.
     pub order: &'static [OrderTerm],
     /// The lookup that the columns with the source [`Lookup`](super::ValueSource::Lookup) are filled from.
     pub lookup: LookupRule,
@@ -57,8 +58,8 @@ pub struct FactRule {
 /// Finds a row of another table by equal values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LookupRule {
-    /// The name of the table that is looked up in. Its rule is a [`Pick`](TableRule::Pick), and its primary key are the
-    /// columns of `keys` after the primary key of the fact table.
+    /// The name of the table that is looked up in. Its rule is a [`Pick`](TableRule::Pick) without a state, and its primary
+    /// key are the columns of `keys` after the primary key of the fact table.
     pub table: &'static str,
     /// The pairs of fields with equal values: the key of the field of the fact table's record, and of the looked-up
     /// record. A null equals nothing.

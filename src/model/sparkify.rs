@@ -762,11 +762,47 @@ mod tests {
     #[test]
     fn lookup_keys_are_the_primary_key_of_the_lookup_table() {
         let (fact, rule) = SPARKIFY.fact();
-        let (table, _) = SPARKIFY.lookup();
+        let (table, lookup_rule) = SPARKIFY.lookup();
+        assert_eq!(lookup_rule.state, None);
         let keys = SPARKIFY.table(rule.lookup.keys);
         let key = |column: &ColumnSchema| (column.name, column.ty);
         let found: Vec<_> = keys.columns[fact.key_len..].iter().map(key).collect();
         assert_eq!(found, table.key().iter().map(key).collect::<Vec<_>>());
+    }
+
+    /// The choice between deliveries would otherwise not determine the row.
+    #[test]
+    fn deliveries_differ_only_in_the_order_and_the_lookup() {
+        let (fact, rule) = SPARKIFY.fact();
+        let [key] = fact.key() else {
+            panic!("the key has one column")
+        };
+        let ValueSource::Hash(hashed) = key.source else {
+            panic!("the key is a hash")
+        };
+        for column in fact.values() {
+            let is_determined = match column.source {
+                ValueSource::Field(field) | ValueSource::CalendarPart(field, _) => {
+                    hashed.contains(&field)
+                        || rule
+                            .order
+                            .iter()
+                            .any(|term| term.columns().contains(&column.name))
+                }
+                ValueSource::Lookup(_) => true,
+                ValueSource::Hash(_) | ValueSource::Engine => false,
+            };
+            assert!(is_determined, "{}", column.name);
+        }
+    }
+
+    #[test]
+    fn load_history_has_the_columns_of_source_objects() {
+        let [_, source @ .., loaded_at] = SPARKIFY.load_history.columns else {
+            panic!("the history has more than one column")
+        };
+        assert_eq!(source, SPARKIFY.source_objects().columns);
+        assert_eq!(loaded_at.ty, Timestamp);
     }
 
     #[test]

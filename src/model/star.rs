@@ -46,12 +46,21 @@ impl Model {
         tables
     }
 
+    /// Returns the tables of a dataset, each after the tables that it refers to.
+    pub fn dataset_tables_by_dependency(&self) -> Vec<&'static TableSchema> {
+        let mut tables = self.warehouse_tables_by_dependency();
+        tables.retain(|table| table.rule != TableRule::LoadHistory);
+        tables.push(self.source_objects());
+        tables
+    }
+
     /// Adds a table after the tables that it refers to, unless it was added before.
     fn visit(&self, table: &'static TableSchema, tables: &mut Vec<&'static TableSchema>) {
         if tables.contains(&table) {
             return;
         }
-        for reference in table.references {
+        // The fact table refers to the largest dimension first. The small ones come before it.
+        for reference in table.references.iter().rev() {
             self.visit(self.table(reference.table), tables);
         }
         tables.push(table);

@@ -288,7 +288,8 @@ impl Staging {
             return Ok(None);
         };
         let report: Option<serde_json::Value> = serde_json::from_slice(&json).ok();
-        let rows = report.and_then(|report| report["tables"][SPARKIFY.fact().0.name]["rows"].as_u64());
+        let rows =
+            report.and_then(|report| report["tables"][SPARKIFY.fact().0.name]["rows"].as_u64());
         match rows {
             Some(rows) => Ok(Some(rows)),
             None => Err(Error::failed(format!("cannot read {report_name}"))

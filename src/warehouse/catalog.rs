@@ -9,23 +9,7 @@ use super::connect::session::{ResultRow, WarehouseSession};
 use super::query_result::unexpected_result;
 use crate::error::{Error, Result};
 use crate::model::sparkify::SPARKIFY;
-use crate::model::{ColumnSchema, ColumnType};
-
-/// Name of the table that lists what was loaded: one row for each log object of each run.
-pub(crate) const LOAD_HISTORY: &str = "load_history";
-
-/// Returns the name and the columns of each table, in order.
-pub fn warehouse_tables() -> Vec<(&'static str, Vec<ColumnSchema>)> {
-    let tables = SPARKIFY.warehouse_tables();
-    tables
-        .map(|table| (table.name, table.columns.to_vec()))
-        .collect()
-}
-
-/// Returns the name of each table, in order.
-pub(crate) fn warehouse_table_names() -> impl Iterator<Item = &'static str> {
-    warehouse_tables().into_iter().map(|(name, _)| name)
-}
+use crate::model::{ColumnSchema, ColumnType, TableSchema};
 
 /// Returns the name that `format_type` has for a type in Redshift as well as in PostgreSQL.
 fn pg_type_name(ty: ColumnType) -> String {
@@ -41,9 +25,8 @@ fn pg_type_name(ty: ColumnType) -> String {
 
 /// Returns the query for the columns of all tables: table, column, type and whether it is NOT NULL.
 pub(crate) fn catalog_query() -> String {
-    let names: Vec<_> = warehouse_table_names()
-        .map(|name| format!("'{name}'"))
-        .collect();
+    let tables = SPARKIFY.warehouse_tables();
+    let names: Vec<_> = tables.map(|table| format!("'{}'", table.name)).collect();
     format!(
         "SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull
 FROM pg_class c
@@ -104,27 +87,28 @@ fn parse_catalog_row(row: ResultRow) -> Result<(String, CatalogColumn)> {
 
 /// Returns an error for the first table that is missing or does not match.
 pub(crate) fn check_schema(catalog: &Catalog) -> Option<Error> {
-    let missing = missing_tables(catalog).first().map(|name| {
-        Error::failed(format!("table {name} does not exist"))
+    let missing = missing_tables(catalog).first().map(|table| {
+        Error::failed(format!("table {} does not exist", table.name))
             .with_reason("no schema of the search_path has it, or another object has its name")
             .with_hint("create all tables with sparkify create-tables")
     });
     missing.or_else(|| schema_mismatch(catalog))
 }
 
-/// Returns the names of the tables that are not in the catalog.
-pub(crate) fn missing_tables(catalog: &Catalog) -> Vec<&'static str> {
-    warehouse_table_names()
-        .filter(|name| !catalog.contains_key(*name))
+/// Returns the tables that are not in the catalog.
+pub(crate) fn missing_tables(catalog: &Catalog) -> Vec<&'static TableSchema> {
+    SPARKIFY
+        .warehouse_tables()
+        .filter(|table| !catalog.contains_key(table.name))
         .collect()
 }
 
 /// Returns an error for the first existing table that does not match the expected columns.
 pub(crate) fn schema_mismatch(catalog: &Catalog) -> Option<Error> {
-    warehouse_tables().into_iter().find_map(|(name, columns)| {
-        let why = column_mismatch(&columns, catalog.get(name)?)?;
+    SPARKIFY.warehouse_tables().find_map(|table| {
+        let why = column_mismatch(table.columns, catalog.get(table.name)?)?;
         Some(
-            Error::failed(format!("table {name} does not match"))
+            Error::failed(format!("table {} does not match", table.name))
                 .with_reason(why)
                 .with_hint("alter it, or recreate all tables with sparkify create-tables --drop"),
         )
@@ -184,15 +168,16 @@ mod tests {
     use super::*;
 
     fn matching_catalog() -> Catalog {
-        let column = |c: ColumnSchema| CatalogColumn {
+        let column = |c: &ColumnSchema| CatalogColumn {
             name: c.name.to_owned(),
             type_name: pg_type_name(c.ty),
             not_null: !c.nullable,
         };
-        let table = |(name, columns): (&str, Vec<ColumnSchema>)| {
-            (name.to_owned(), columns.into_iter().map(column).collect())
+        let table = |table: &TableSchema| {
+            let columns = table.columns.iter().map(column).collect();
+            (table.name.to_owned(), columns)
         };
-        warehouse_tables().into_iter().map(table).collect()
+        SPARKIFY.warehouse_tables().map(table).collect()
     }
 
     fn mismatch_after(change: impl FnOnce(&mut Catalog)) -> String {

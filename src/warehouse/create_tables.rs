@@ -1,17 +1,20 @@
 //! Creates the tables of a warehouse, and drops the old ones first where that is asked for.
 
-use super::catalog::{
-    Catalog, LOAD_HISTORY, check_schema, read_catalog, schema_mismatch, warehouse_table_names,
-};
+use super::catalog::{Catalog, check_schema, missing_tables, read_catalog, schema_mismatch};
 use super::config::WarehouseConfig;
 use super::connect::error::{ErrorClass, StatementError, fatal};
 use super::connect::session::WarehouseSession;
 use super::dialect::Dialect;
-use super::lock_wait::warn_if_blocked;
+use super::lock_wait::{execute_statement, warn_if_blocked};
 use super::lost_tables::find_lost_table;
 use super::query_result::sum_of_counts;
-use super::sql::template::{SqlTemplates, split_statements};
+use super::sql::generator::{
+    begin_statement, commit_statement, create_statements, drop_statements, lock_statement,
+};
+use super::sql::statement::{Effect, Statement, to_sql_script};
 use crate::error::{Error, Result};
+use crate::model::TableSchema;
+use crate::model::sparkify::SPARKIFY;
 use crate::observer::Observer;
 use crate::retry::log_failed_attempt;
 
@@ -29,44 +32,36 @@ pub type ConfirmDrop<'a> = &'a dyn Fn(&ExistingTableTotals) -> Result<()>;
 
 /// Returns the SQL script that creates all tables, and with `drop` drops them first.
 pub(crate) fn ddl_script(dialect: Dialect, drop: bool) -> String {
-    let sql = ddl_transaction(dialect, drop, |_| false);
-    let text = sql.iter().map(|sql| format!("{sql};\n"));
-    text.collect::<Vec<_>>().join("\n")
+    let all: Vec<_> = SPARKIFY.warehouse_tables().collect();
+    to_sql_script(&ddl_transaction(dialect, drop, &all))
 }
 
 /// Returns the transaction that creates the missing tables, and with `drop` drops all tables first.
 fn ddl_transaction(
     dialect: Dialect,
     drop: bool,
-    exists: impl Fn(&str) -> bool,
-) -> Vec<&'static str> {
-    let templates = SqlTemplates::for_dialect(dialect);
-    let mut sql = vec!["BEGIN"];
+    missing: &[&'static TableSchema],
+) -> Vec<Statement> {
+    let mut statements = vec![begin_statement()];
     if drop {
-        sql.extend(split_statements(templates.drop));
+        statements.extend(drop_statements(&SPARKIFY));
     }
-    sql.extend(missing_table_ddl(dialect, exists));
-    sql.push("COMMIT");
-    sql
+    statements.extend(missing_table_ddl(dialect, missing));
+    statements.push(commit_statement());
+    statements
 }
 
-/// Returns the statements that create the missing tables.
+/// Returns the statements that create the missing tables. A table may exist in another schema of the search path, where
+/// a new one must not hide it, so the statements for existing tables are left out.
 pub(crate) fn missing_table_ddl(
     dialect: Dialect,
-    exists: impl Fn(&str) -> bool,
-) -> impl Iterator<Item = &'static str> {
-    // A table may exist in another schema of the search path, where a new one must not hide it.
-    let mentions_existing = move |sql: &str| {
-        let mut words = sql.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-        words.any(&exists)
-    };
-    let create = split_statements(SqlTemplates::for_dialect(dialect).create).into_iter();
-    create.filter(move |sql| !mentions_existing(ddl_target(sql)))
-}
-
-/// Returns the part of a DDL statement that names its table, which is all before the column list.
-fn ddl_target(sql: &str) -> &str {
-    sql.split_once('(').map_or(sql, |(target, _)| target)
+    missing: &[&'static TableSchema],
+) -> Vec<Statement> {
+    let mut statements = create_statements(&SPARKIFY, dialect);
+    statements.retain(
+        |statement| matches!(statement.effect, Effect::Create(table) if missing.contains(&table)),
+    );
+    statements
 }
 
 /// Creates the missing tables, and returns how many were created. With `drop` it drops all tables first; `confirm`, if
@@ -128,11 +123,14 @@ impl TableCreation<'_> {
             self.ensure_extendable(session, &catalog)?;
         }
         let mut confirmed = self.confirm_drop(session, &catalog)?;
-        let exists = |name: &str| !self.drop && catalog.contains_key(name);
-        let created = warehouse_table_names().filter(|name| !exists(name)).count();
-        for sql in ddl_transaction(self.warehouse.connection.dialect, self.drop, exists) {
-            warn_if_blocked(self.progress, || session.execute(sql))?;
-            if let (true, Some(confirmed)) = (sql == "BEGIN", confirmed.take()) {
+        let missing = match self.drop {
+            true => SPARKIFY.warehouse_tables().collect(),
+            false => missing_tables(&catalog),
+        };
+        let dialect = self.warehouse.connection.dialect;
+        for statement in ddl_transaction(dialect, self.drop, &missing) {
+            execute_statement(session, &statement, self.progress)?;
+            if let (Effect::Begin, Some(confirmed)) = (statement.effect, confirmed.take()) {
                 warn_if_blocked(self.progress, || {
                     self.ensure_row_count_unchanged(session, &catalog, &confirmed)
                 })?;
@@ -140,7 +138,7 @@ impl TableCreation<'_> {
         }
         // Another kind of object may have the name of a table.
         match check_schema(&read_catalog(session)?) {
-            None => Ok(created),
+            None => Ok(missing.len()),
             Some(drift) => Err(fatal(drift)),
         }
     }
@@ -184,14 +182,11 @@ impl TableCreation<'_> {
         catalog: &Catalog,
         confirmed: &ExistingTableTotals,
     ) -> std::result::Result<(), StatementError> {
-        if !catalog.contains_key(LOAD_HISTORY) {
+        if !catalog.contains_key(SPARKIFY.load_history.name) {
             return Ok(());
         }
-        let templates = SqlTemplates::for_dialect(self.warehouse.connection.dialect);
-        let stage = split_statements(templates.stage);
-        for lock in stage.iter().filter(|sql| sql.starts_with("LOCK ")) {
-            session.execute(lock)?;
-        }
+        let lock = lock_statement(&SPARKIFY, self.warehouse.connection.dialect);
+        session.execute(&lock.sql)?;
         match count_existing(session, catalog)?.rows <= confirmed.rows {
             true => Ok(()),
             false => Err(fatal(
@@ -234,4 +229,47 @@ fn count_existing(
         tables: counts.len(),
         rows,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::sparkify::{LOAD_HISTORY, SONGPLAYS, STATE_SONGPLAYS, USERS};
+
+    /// An index or a setting belongs to its table, and is not changed if the table exists.
+    #[test]
+    fn only_missing_tables_are_created() {
+        let effects = |dialect, missing: &[&'static TableSchema]| -> Vec<Effect> {
+            let statements = missing_table_ddl(dialect, missing);
+            statements
+                .iter()
+                .map(|statement| statement.effect)
+                .collect()
+        };
+        for dialect in [Dialect::Redshift, Dialect::Postgres] {
+            assert_eq!(effects(dialect, &[]), []);
+            assert_eq!(effects(dialect, &[&USERS]), [Effect::Create(&USERS)]);
+        }
+        let missing: [&TableSchema; 3] = [&LOAD_HISTORY, &SONGPLAYS, &STATE_SONGPLAYS];
+        let create = [&SONGPLAYS, &STATE_SONGPLAYS, &LOAD_HISTORY].map(Effect::Create);
+        assert_eq!(effects(Dialect::Redshift, &missing), create);
+        let twice: Vec<_> = create.iter().flat_map(|effect| [*effect; 2]).collect();
+        assert_eq!(effects(Dialect::Postgres, &missing), twice);
+    }
+
+    #[test]
+    fn script_is_one_transaction() {
+        let statements = ddl_transaction(Dialect::Postgres, true, &[&USERS]);
+        let effects: Vec<_> = statements
+            .iter()
+            .map(|statement| statement.effect)
+            .collect();
+        assert_eq!(effects.first(), Some(&Effect::Begin));
+        let drops = SPARKIFY.warehouse_tables().count();
+        assert!(matches!(effects[1..=drops].last(), Some(Effect::Drop(_))));
+        assert_eq!(
+            effects[drops + 1..],
+            [Effect::Create(&USERS), Effect::Commit]
+        );
+    }
 }

@@ -3,6 +3,9 @@
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
+use super::connect::error::StatementError;
+use super::connect::session::WarehouseSession;
+use super::sql::statement::Statement;
 use crate::observer::Observer;
 
 /// How long a statement may wait for locks before a warning is printed.
@@ -23,4 +26,20 @@ pub(super) fn warn_if_blocked<T>(progress: &dyn Observer, work: impl FnOnce() ->
         drop(done_sender);
         result
     })
+}
+
+/// Runs a statement, and returns how many rows it changed. Prints a warning if it has to wait long for locks of other
+/// sessions.
+///
+/// # Errors
+/// Returns an error if the statement fails.
+pub(super) fn execute_statement(
+    session: &mut WarehouseSession,
+    statement: &Statement,
+    progress: &dyn Observer,
+) -> Result<u64, StatementError> {
+    match statement.may_block {
+        true => warn_if_blocked(progress, || session.execute(&statement.sql)),
+        false => session.execute(&statement.sql),
+    }
 }

@@ -3,12 +3,14 @@
 
 use std::collections::BTreeSet;
 
-use super::catalog::{Catalog, LOAD_HISTORY, missing_tables, warehouse_table_names};
+use super::catalog::{Catalog, missing_tables};
 use super::connect::error::{StatementError, fatal};
 use super::connect::session::WarehouseSession;
 use super::query_result::text_column;
+use super::sql::generator::{has_rows_query, nonempty_tables_query};
 use crate::error::Error;
-use crate::model::sparkify::{SONGPLAYS, STATE_SONGPLAYS};
+use crate::model::sparkify::SPARKIFY;
+use crate::model::{Model, TableSchema, ValueSource};
 
 /// Hint for a table that was dropped or emptied.
 const LOST_TABLE_HINT: &str = "sparkify run --full-refresh creates missing tables and loads everything again; \
@@ -24,13 +26,13 @@ pub(super) fn find_lost_table(
     catalog: &Catalog,
 ) -> std::result::Result<Option<Error>, StatementError> {
     let missing = missing_tables(catalog);
-    let Some(name) = missing.first() else {
+    let Some(TableSchema { name, .. }) = missing.first() else {
         return Ok(None);
     };
-    let present: Vec<_> = warehouse_table_names()
-        .filter(|name| !missing.contains(name))
-        .collect();
-    let nonempty = nonempty_tables(session, &present)?;
+    let present = SPARKIFY
+        .warehouse_tables()
+        .filter(|table| !missing.contains(table));
+    let nonempty = nonempty_tables(session, present)?;
     Ok(nonempty.first().map(|other| {
         Error::failed(format!("table {name} does not exist"))
             .with_reason(format!(
@@ -40,25 +42,38 @@ pub(super) fn find_lost_table(
     }))
 }
 
-/// Pairs of tables that are both empty or both filled, because every row of the one has a row of the other.
-const COUPLED_TABLES: [(&str, &str); 6] = [
-    ("users", "state_users"),
-    ("artists", "state_artists"),
-    ("songs", "state_songs"),
-    ("songplays", "time"),
-    ("songplays", "users"),
-    ("songplays", LOAD_HISTORY),
-];
+/// Returns the names of pairs of tables that are both empty or both filled, because every row of the one has a row of the
+/// other.
+fn coupled_tables(model: &Model) -> Vec<(&'static str, &'static str)> {
+    let (fact, _) = model.fact();
+    let (lookup, lookup_rule) = model.lookup();
+    let mut pairs = Vec::new();
+    for (table, rule) in model.picks() {
+        match rule.state {
+            Some(state) => pairs.push((table.name, state)),
+            // Every record has a row in the lookup table, too.
+            None if rule.record == lookup_rule.record => pairs.push((table.name, lookup.name)),
+            None => {}
+        }
+    }
+    for reference in fact.references {
+        let column = fact.column(reference.column);
+        if column.is_some_and(|column| !column.nullable) {
+            pairs.push((fact.name, reference.table));
+        }
+    }
+    pairs.push((fact.name, model.load_history.name));
+    pairs
+}
 
-/// Returns an error if a table is empty and its pair in `COUPLED_TABLES` is not. All tables must exist.
+/// Returns an error if a table is empty and a table that is coupled with it is not. All tables must exist.
 ///
 /// # Errors
 /// Returns an error if a query fails.
 pub(super) fn find_emptied_table(
     session: &mut WarehouseSession,
 ) -> std::result::Result<Option<Error>, StatementError> {
-    let names: Vec<_> = warehouse_table_names().collect();
-    let nonempty = nonempty_tables(session, &names)?;
+    let nonempty = nonempty_tables(session, SPARKIFY.warehouse_tables())?;
     let error = |empty: &str, other: &str| {
         Error::failed(format!("table {empty} is empty"))
             .with_reason(format!(
@@ -66,25 +81,38 @@ pub(super) fn find_emptied_table(
             ))
             .with_hint(LOST_TABLE_HINT)
     };
-    for (a, b) in COUPLED_TABLES {
+    for (a, b) in coupled_tables(&SPARKIFY) {
         match (nonempty.contains(a), nonempty.contains(b)) {
             (true, false) => return Ok(Some(error(b, a))),
             (false, true) => return Ok(Some(error(a, b))),
             (true, true) | (false, false) => {}
         }
     }
-    let (keys, plays) = (STATE_SONGPLAYS.name, SONGPLAYS.name);
-    if nonempty.contains(plays) && !nonempty.contains(keys) {
-        // A play without song, artist and length has no row in state_songplays, but it has no song_id either.
-        let matched = has_rows_query(plays, "songplays WHERE song_id IS NOT NULL");
-        if !text_column(session.query(&matched)?)
+    let (fact, rule) = SPARKIFY.fact();
+    let keys = rule.lookup.keys;
+    if nonempty.contains(fact.name) && !nonempty.contains(keys) {
+        // A row whose record lacks a value of the key has no row in the keys, but nothing was found for it either.
+        let found = format!("{} IS NOT NULL", first_looked_up_column(fact));
+        let found = has_rows_query(fact, Some(&found));
+        if !text_column(session.query(&found)?)
             .map_err(fatal)?
             .is_empty()
         {
-            return Ok(Some(error(keys, plays)));
+            return Ok(Some(error(keys, fact.name)));
         }
     }
     Ok(None)
+}
+
+/// Returns the name of the first column of the fact table that is filled from the lookup table.
+#[expect(
+    clippy::expect_used,
+    reason = "the lookup of a model fills columns of the fact table"
+)]
+fn first_looked_up_column(fact: &TableSchema) -> &'static str {
+    let mut columns = fact.columns.iter();
+    let column = columns.find(|column| matches!(column.source, ValueSource::Lookup(_)));
+    column.expect("the fact table has a looked-up column").name
 }
 
 /// Builds the error for a merge state table that has no row for `rows` rows of the star schema.
@@ -96,28 +124,32 @@ pub(super) fn incomplete_state_error(state: &str, rows: u64) -> Error {
         .with_hint(LOST_TABLE_HINT)
 }
 
-/// Returns which of the named tables have rows. In [`LOAD_HISTORY`] only objects with kept events count.
+/// Returns the names of those of the tables that have rows. In the load history only objects with kept events count.
 fn nonempty_tables(
     session: &mut WarehouseSession,
-    names: &[&'static str],
+    tables: impl Iterator<Item = &'static TableSchema>,
 ) -> std::result::Result<BTreeSet<String>, StatementError> {
-    if names.is_empty() {
+    let query = nonempty_tables_query(tables);
+    if query.is_empty() {
         return Ok(BTreeSet::new());
     }
-    text_column(session.query(&nonempty_tables_query(names))?).map_err(fatal)
+    text_column(session.query(&query)?).map_err(fatal)
 }
 
-/// Returns the query for the names of those of the given tables that have rows.
-pub(super) fn nonempty_tables_query(names: &[&str]) -> String {
-    let query = |name: &&str| match *name {
-        LOAD_HISTORY => has_rows_query(LOAD_HISTORY, "load_history WHERE rows > 0"),
-        name => has_rows_query(name, name),
-    };
-    let queries: Vec<_> = names.iter().map(query).collect();
-    queries.join("\nUNION ALL\n")
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Returns the query that yields `name` if the table has at least one row.
-fn has_rows_query(name: &str, table: &str) -> String {
-    format!("SELECT '{name}' AS name FROM (SELECT 1 FROM {table} LIMIT 1) AS found")
+    #[test]
+    fn coupled_tables_follow_from_the_rules() {
+        let expected = [
+            ("users", "state_users"),
+            ("songs", "state_songs"),
+            ("artists", "state_artists"),
+            ("songplays", "time"),
+            ("songplays", "users"),
+            ("songplays", "load_history"),
+        ];
+        assert_eq!(coupled_tables(&SPARKIFY), expected);
+    }
 }

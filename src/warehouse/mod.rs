@@ -5,7 +5,7 @@
 //!   and explains and classifies errors.
 //! - `catalog` compares the existing tables with the expected ones, `lost_tables` detects those that lost their rows, and
 //!   `create_tables` creates them.
-//! - `sql` renders the statements of a load from the templates in `sql/`, and `load` runs them in one transaction.
+//! - `sql` generates statements from the model, and `load` runs those of a load in one transaction.
 //! - `lock_wait` warns about long waits for other sessions, and `query_result` reads the results of checks.
 //! - `query` runs the saved queries of `sql/analytics`.
 

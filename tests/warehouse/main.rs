@@ -25,7 +25,7 @@ mod load;
 mod load_order_independence;
 mod parquet_codecs;
 mod rejected_loads;
-mod sql_scripts_match_schema;
+mod sql_scripts;
 mod triggers;
 
 // Tests of the jobs of the library.

@@ -10,7 +10,7 @@ use crate::observer::Observer;
 use crate::retry::log_failed_attempt;
 use crate::warehouse::connect::error::{ErrorClass, StatementError};
 use crate::warehouse::connect::session::WarehouseSession;
-use crate::warehouse::sql::load_plan::LoadStatement;
+use crate::warehouse::sql::statement::Statement;
 
 impl DatasetLoad<'_> {
     /// Loads the dataset atomically, with retries.
@@ -58,7 +58,7 @@ impl DatasetLoad<'_> {
     fn attempt(
         &self,
         mut session: WarehouseSession,
-        statements: &[LoadStatement],
+        statements: &[Statement],
         state: &mut CrossAttemptState,
         progress: &dyn Observer,
     ) -> std::result::Result<(), StatementError> {

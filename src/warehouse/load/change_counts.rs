@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::warehouse::sql::statement::Effect;
+
 /// Effect of a load on one table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct TableChangeCounts {
@@ -22,40 +24,46 @@ pub(super) type ChangeCounts = BTreeMap<&'static str, TableChangeCounts>;
 
 /// Adds the rows that a statement changed to the counts of its table. Statements that change no table of the star schema
 /// have no effect on the counts.
-pub(super) fn record_effect(changes: &mut ChangeCounts, sql: &str, rows: u64) {
-    let words: Vec<&str> = sql.split_whitespace().take(3).collect();
-    let table = match words[..] {
-        ["UPDATE", table, ..] => table,
-        ["INSERT", "INTO", table] | ["DELETE", "FROM", table] => table,
-        _ => return,
+pub(super) fn record_effect(changes: &mut ChangeCounts, effect: Effect, rows: u64) {
+    let (table, count): (_, fn(&mut TableChangeCounts) -> &mut u64) = match effect {
+        Effect::Insert(table) => (table, |counts| &mut counts.added),
+        Effect::Update(table) => (table, |counts| &mut counts.changed),
+        Effect::Delete(table) => (table, |counts| &mut counts.removed),
+        Effect::Begin
+        | Effect::Lock
+        | Effect::LoadedRuns
+        | Effect::Create(_)
+        | Effect::Drop(_)
+        | Effect::Temporary
+        | Effect::DropConstraints
+        | Effect::Constraints
+        | Effect::Copy(_)
+        | Effect::Check(_)
+        | Effect::Commit => return,
     };
-    let Some(counts) = changes.get_mut(table) else {
-        return;
-    };
-    match words[0] {
-        "INSERT" => counts.added += rows,
-        "UPDATE" => counts.changed += rows,
-        _ => counts.removed += rows,
+    if let Some(counts) = changes.get_mut(table.name) {
+        *count(counts) += rows;
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::sparkify::{STATE_USERS, USERS};
 
     #[test]
     fn statements_count_for_their_table() {
         let mut changes = ChangeCounts::from([("users", TableChangeCounts::default())]);
-        for (sql, rows) in [
-            ("INSERT INTO users (user_id)\nSELECT 1", 1),
-            ("UPDATE users w\nSET level = 'free'", 2),
-            ("DELETE FROM users", 3),
-            ("INSERT INTO state_users SELECT 1", 10),
-            ("ANALYZE users", 20),
-            ("CREATE TEMP TABLE users", 30),
-            ("COMMIT", 40),
+        for (effect, rows) in [
+            (Effect::Insert(&USERS), 1),
+            (Effect::Update(&USERS), 2),
+            (Effect::Delete(&USERS), 3),
+            (Effect::Insert(&STATE_USERS), 10),
+            (Effect::Copy(&USERS), 20),
+            (Effect::Temporary, 30),
+            (Effect::Commit, 40),
         ] {
-            record_effect(&mut changes, sql, rows);
+            record_effect(&mut changes, effect, rows);
         }
         let expected = TableChangeCounts {
             rows: 0,
@@ -64,5 +72,6 @@ mod tests {
             removed: 3,
         };
         assert_eq!(changes["users"], expected);
+        assert_eq!(changes.len(), 1);
     }
 }

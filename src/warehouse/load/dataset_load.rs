@@ -2,12 +2,14 @@
 
 use std::collections::HashSet;
 
+use super::mode::LoadMode;
+use super::plan::{LoadParams, load_statements};
 use crate::error::{Error, Result};
 use crate::observer::Observer;
 use crate::output::{ParquetCompression, PublishedDataset};
 use crate::warehouse::config::WarehouseConfig;
 use crate::warehouse::dialect::Dialect;
-use crate::warehouse::sql::load_plan::{LoadParams, LoadStatement, load_statements, to_sql_script};
+use crate::warehouse::sql::statement::{Statement, to_sql_script};
 
 /// A load of one dataset into one warehouse.
 #[derive(Debug, Clone, Copy)]
@@ -16,9 +18,8 @@ pub(crate) struct DatasetLoad<'a> {
     pub warehouse: &'a WarehouseConfig,
     /// Dataset to load.
     pub dataset: &'a PublishedDataset,
-    /// Set for a full refresh, which deletes everything first: the runs that were loaded when the command began. The
-    /// refresh must not delete runs that others have loaded since then.
-    pub runs_before_refresh: Option<&'a HashSet<String>>,
+    /// What happens to the rows in the warehouse.
+    pub mode: &'a LoadMode,
 }
 
 impl DatasetLoad<'_> {
@@ -37,7 +38,11 @@ impl DatasetLoad<'_> {
     /// # Errors
     /// Returns an error if this is a full refresh and the run skipped log objects that were loaded already.
     pub(crate) fn ensure_dataset_is_complete(&self) -> Result<()> {
-        if !self.is_full_refresh() || self.dataset.report().logs.already_loaded_objects == 0 {
+        match self.mode {
+            LoadMode::Incremental => return Ok(()),
+            LoadMode::FullRefresh { .. } => {}
+        }
+        if self.dataset.report().logs.already_loaded_objects == 0 {
             return Ok(());
         }
         Err(Error::usage(format!(
@@ -50,24 +55,21 @@ impl DatasetLoad<'_> {
         .with_hint("sparkify run --full-refresh builds and loads a dataset of all log objects"))
     }
 
-    /// Returns true if the load deletes everything first.
-    pub(super) fn is_full_refresh(&self) -> bool {
-        self.runs_before_refresh.is_some()
-    }
-
     /// Returns the id of the run that wrote the dataset.
     pub(super) fn run_id(&self) -> &str {
         &self.dataset.report().run
     }
 
     /// Returns the statements of the transaction.
-    pub(super) fn statements(&self) -> Result<Vec<LoadStatement>> {
+    pub(super) fn statements(&self) -> Result<Vec<Statement>> {
         let params = LoadParams {
+            dialect: self.warehouse.connection.dialect,
+            iam_role: &self.warehouse.iam_role,
             run: self.run_id(),
             manifest: &|table| self.dataset.manifest_url(table),
             has_rows: &|table| self.dataset.table_report(table).rows > 0,
         };
-        load_statements(self.warehouse, &params, self.is_full_refresh())
+        load_statements(&params, self.mode)
     }
 
     /// Warns if Redshift may be unable to read the Parquet parts.
@@ -87,16 +89,20 @@ impl DatasetLoad<'_> {
     /// Returns true if the load history lists this run, i.e. a COMMIT whose reply was lost has succeeded. In a full
     /// refresh a run that was listed before proves nothing.
     pub(super) fn shows_committed(&self, runs: &HashSet<String>) -> bool {
-        runs.contains(self.run_id())
-            && !self
-                .runs_before_refresh
-                .is_some_and(|runs_before| runs_before.contains(self.run_id()))
+        let is_listed = runs.contains(self.run_id());
+        match self.mode {
+            LoadMode::Incremental => is_listed,
+            LoadMode::FullRefresh { runs_before } => {
+                is_listed && !runs_before.contains(self.run_id())
+            }
+        }
     }
 
     /// Checks that a full refresh deletes no run that was loaded in the meantime.
     pub(super) fn ensure_no_concurrent_loads(&self, runs: &HashSet<String>) -> Result<()> {
-        let Some(runs_before) = self.runs_before_refresh else {
-            return Ok(());
+        let runs_before = match self.mode {
+            LoadMode::Incremental => return Ok(()),
+            LoadMode::FullRefresh { runs_before } => runs_before,
         };
         match runs
             .iter()

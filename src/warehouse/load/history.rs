@@ -2,17 +2,19 @@
 
 use std::collections::HashSet;
 
-use super::preflight::ensure_loadable;
+use super::preflight::{ensure_mergeable, ensure_refreshable};
 use crate::config::LoadedLogObjects;
 use crate::error::{Error, Result};
+use crate::model::sparkify::SPARKIFY;
 use crate::observer::Observer;
-use crate::warehouse::catalog::LOAD_HISTORY;
 use crate::warehouse::config::WarehouseConfig;
 use crate::warehouse::connect::error::{StatementError, fatal};
 use crate::warehouse::connect::session::WarehouseSession;
 use crate::warehouse::lock_wait::warn_if_blocked;
 use crate::warehouse::query_result::text_column;
-use crate::warehouse::sql::load_plan::LOADED_RUNS_SQL;
+
+/// Query for the runs in the load history.
+pub(super) const LOADED_RUNS_SQL: &str = "SELECT DISTINCT run FROM load_history";
 
 /// Checks the tables of a warehouse, and returns the log objects that were loaded into it.
 ///
@@ -23,7 +25,7 @@ pub(crate) fn loaded_objects(
     progress: &dyn Observer,
 ) -> Result<LoadedLogObjects> {
     query_warehouse(warehouse, progress, |session| {
-        ensure_loadable(session, false)?;
+        ensure_mergeable(session)?;
         let mut objects = LoadedLogObjects::default();
         session.for_each_row("SELECT DISTINCT object, etag FROM load_history", |row| {
             if let [Some(object), Some(etag)] = row.as_slice() {
@@ -43,8 +45,8 @@ pub(crate) fn loaded_runs(
     progress: &dyn Observer,
 ) -> Result<HashSet<String>> {
     query_warehouse(warehouse, progress, |session| {
-        let missing = ensure_loadable(session, true)?;
-        match missing.contains(&LOAD_HISTORY) {
+        let missing = ensure_refreshable(session)?;
+        match missing.contains(&SPARKIFY.load_history) {
             true => Ok(HashSet::new()),
             false => query_runs(session, LOADED_RUNS_SQL),
         }

@@ -4,7 +4,8 @@
 //! right. The result of a merge depends on the content of the rows only, so a repeated load changes nothing. That makes
 //! every failure harmless: if it is unknown whether the transaction was committed, the dataset is loaded again.
 //!
-//! - `dataset_load` names the dataset and the warehouse, and `attempts` repeats the transaction until it is committed.
+//! - `dataset_load` names the dataset and the warehouse, and `mode` says whether the rows there are kept. `plan` lists the
+//!   statements of the transaction, and `attempts` repeats it until it is committed.
 //! - `preflight` checks the tables before a load, and `history` tells what was loaded before.
 //! - `transaction` runs the statements, `staging` fills the staging tables by `pg_copy_encoder`, and `verify` checks the
 //!   merged rows.
@@ -14,7 +15,9 @@ mod attempts;
 mod change_counts;
 mod dataset_load;
 mod history;
+mod mode;
 pub(crate) mod pg_copy_encoder;
+mod plan;
 mod preflight;
 mod report;
 mod staging;
@@ -24,4 +27,6 @@ mod verify;
 pub use change_counts::TableChangeCounts;
 pub(crate) use dataset_load::DatasetLoad;
 pub(crate) use history::{loaded_objects, loaded_runs};
+pub(crate) use mode::LoadMode;
+pub(crate) use plan::{LoadParams, load_statements};
 pub use report::LoadReport;

@@ -1,34 +1,61 @@
 //! Checks the tables of a warehouse before a load.
 
-use crate::warehouse::catalog::{check_schema, missing_tables, read_catalog, schema_mismatch};
+use crate::model::TableSchema;
+use crate::warehouse::catalog::{
+    Catalog, check_schema, missing_tables, read_catalog, schema_mismatch,
+};
 use crate::warehouse::connect::error::{StatementError, fatal};
 use crate::warehouse::connect::session::WarehouseSession;
 use crate::warehouse::lost_tables::{find_emptied_table, find_lost_table};
 
-/// Checks the tables before a load, and returns the names of the missing ones. Only a full refresh (`refresh`) may
-/// find missing tables.
+/// Checks that a dataset can be merged with the rows in the tables.
 ///
 /// # Errors
-/// Returns an error if a table is missing or does not match, or if a query fails. A table that lost its rows is an
-/// error too, except in a full refresh.
-pub(super) fn ensure_loadable(
+/// Returns an error if a table is missing, does not match or has lost its rows, or if a query fails.
+pub(super) fn ensure_mergeable(
     session: &mut WarehouseSession,
-    refresh: bool,
-) -> std::result::Result<Vec<&'static str>, StatementError> {
-    let catalog = read_catalog(session)?;
-    if let Some(difference) = schema_mismatch(&catalog) {
-        return Err(fatal(difference));
+) -> std::result::Result<(), StatementError> {
+    let catalog = read_matching_catalog(session)?;
+    if let Some(lost) = find_lost_table(session, &catalog)? {
+        return Err(fatal(lost));
     }
-    match (find_lost_table(session, &catalog)?, refresh) {
-        (Some(_), true) => return Ok(missing_tables(&catalog)),
-        (Some(lost), false) => return Err(fatal(lost)),
-        (None, _) => {}
+    ensure_complete(&catalog)?;
+    match find_emptied_table(session)? {
+        None => Ok(()),
+        Some(emptied) => Err(fatal(emptied)),
     }
-    if let Some(drift) = check_schema(&catalog) {
-        return Err(fatal(drift));
+}
+
+/// Checks that the tables can be filled again by a full refresh, and returns those that it has to create.
+///
+/// # Errors
+/// Returns an error if a table does not match, if tables are missing although the others are empty, or if a query
+/// fails.
+pub(super) fn ensure_refreshable(
+    session: &mut WarehouseSession,
+) -> std::result::Result<Vec<&'static TableSchema>, StatementError> {
+    let catalog = read_matching_catalog(session)?;
+    if find_lost_table(session, &catalog)?.is_some() {
+        return Ok(missing_tables(&catalog));
     }
-    if !refresh && let Some(emptied) = find_emptied_table(session)? {
-        return Err(fatal(emptied));
-    }
+    ensure_complete(&catalog)?;
     Ok(Vec::new())
+}
+
+/// Reads the catalog, and checks that the tables that exist match.
+fn read_matching_catalog(
+    session: &mut WarehouseSession,
+) -> std::result::Result<Catalog, StatementError> {
+    let catalog = read_catalog(session)?;
+    match schema_mismatch(&catalog) {
+        None => Ok(catalog),
+        Some(difference) => Err(fatal(difference)),
+    }
+}
+
+fn ensure_complete(catalog: &Catalog) -> std::result::Result<(), StatementError> {
+    match check_schema(catalog) {
+        None => Ok(()),
+        Some(drift) => Err(fatal(drift)),
+    }
 }

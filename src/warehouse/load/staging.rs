@@ -8,12 +8,12 @@ use postgres::CopyInWriter;
 use super::pg_copy_encoder::{COPY_HEADER, COPY_TRAILER, encode_batch, read_batches};
 use crate::error::{Error, Result};
 use crate::model::TableSchema;
+use crate::model::sparkify::SPARKIFY;
 use crate::observer::Observer;
 use crate::output::PublishedDataset;
 use crate::warehouse::connect::error::{StatementError, copy_error, fatal, statement_error};
 use crate::warehouse::connect::session::{ResultRow, WarehouseSession};
 use crate::warehouse::query_result::{name_and_count, unexpected_result};
-use crate::warehouse::sql::load_plan::output_tables;
 
 /// Approximate size of the chunks that are sent to PostgreSQL.
 const COPY_BUFFER_BYTES: usize = 256 * 1024;
@@ -123,7 +123,7 @@ impl<'a> CopyStream<'a> {
 /// # Errors
 /// Returns an error if the counts differ, or if the count of a table is missing.
 pub(super) fn verify_row_counts(dataset: &PublishedDataset, counts: &[ResultRow]) -> Result<()> {
-    for table in output_tables() {
+    for table in SPARKIFY.dataset_tables() {
         let staged = count_of(table.name, counts)?;
         let written = dataset.table_report(table).rows;
         if staged != written {

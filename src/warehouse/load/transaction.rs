@@ -7,19 +7,19 @@ use tracing::Span;
 use super::change_counts::{ChangeCounts, TableChangeCounts, record_effect};
 use super::dataset_load::DatasetLoad;
 use super::history::query_runs;
-use super::preflight::ensure_loadable;
+use super::mode::LoadMode;
+use super::preflight::{ensure_mergeable, ensure_refreshable};
 use super::staging::{copy_from_s3, copy_in, verify_row_counts};
 use super::verify::{check_emptied, check_merge_state, check_merged, check_row_deltas};
 use crate::model::TableSchema;
 use crate::model::sparkify::SPARKIFY;
 use crate::observer::Observer;
-use crate::warehouse::catalog::{LOAD_HISTORY, warehouse_table_names};
 use crate::warehouse::connect::error::{ErrorClass, StatementError, fatal};
-use crate::warehouse::connect::session::WarehouseSession;
+use crate::warehouse::connect::session::{ResultRow, WarehouseSession};
 use crate::warehouse::create_tables::missing_table_ddl;
 use crate::warehouse::dialect::Dialect;
-use crate::warehouse::lock_wait::warn_if_blocked;
-use crate::warehouse::sql::load_plan::{LoadStatement, output_tables};
+use crate::warehouse::lock_wait::{execute_statement, warn_if_blocked};
+use crate::warehouse::sql::statement::{Check, Effect, Statement};
 
 /// The result of one step of a transaction.
 type Result<T> = std::result::Result<T, StatementError>;
@@ -40,7 +40,7 @@ pub(super) struct LoadTransaction<'a> {
     state: &'a mut CrossAttemptState,
     progress: &'a dyn Observer,
     /// Tables that the transaction creates.
-    missing_tables: Vec<&'static str>,
+    missing_tables: Vec<&'static TableSchema>,
 }
 
 impl<'a> LoadTransaction<'a> {
@@ -52,8 +52,9 @@ impl<'a> LoadTransaction<'a> {
         progress: &'a dyn Observer,
     ) -> Result<Self> {
         let _span = tracing::info_span!("check_tables").entered();
-        let missing_tables = warn_if_blocked(progress, || {
-            ensure_loadable(session, load.is_full_refresh())
+        let missing_tables = warn_if_blocked(progress, || match load.mode {
+            LoadMode::Incremental => ensure_mergeable(session).map(|()| Vec::new()),
+            LoadMode::FullRefresh { .. } => ensure_refreshable(session),
         })?;
         Ok(Self {
             load,
@@ -65,15 +66,16 @@ impl<'a> LoadTransaction<'a> {
     }
 
     /// Runs all statements, and records their effects in the state.
-    pub(super) fn run(mut self, statements: &[LoadStatement]) -> Result<()> {
-        let bytes = output_tables()
+    pub(super) fn run(mut self, statements: &[Statement]) -> Result<()> {
+        let bytes = SPARKIFY
+            .dataset_tables()
             .map(|table| self.load.dataset.table_report(table).bytes)
             .sum();
         self.progress.start_phase("load", Some(bytes));
         let mut stage = LoadStage::Stage;
         let mut span = stage.span().entered();
         for statement in statements {
-            let next_stage = stage.at(statement);
+            let next_stage = stage.at(statement.effect);
             if next_stage != stage {
                 // The spans of the stages follow each other, and are not nested.
                 drop(span);
@@ -89,69 +91,65 @@ impl<'a> LoadTransaction<'a> {
     }
 
     /// Runs one statement. Breaks if the load turns out to be committed already.
-    fn run_statement(&mut self, statement: &LoadStatement) -> Result<ControlFlow<()>> {
-        match statement {
-            LoadStatement::Execute(sql) => self.execute(sql)?,
-            LoadStatement::Lock(sql) => self.lock_tables(sql)?,
-            LoadStatement::LoadedRuns(sql) => return self.check_loaded_runs(sql),
-            LoadStatement::Copy(table, sql) => self.copy_table(table, sql)?,
-            LoadStatement::CountStaged(sql) => self.verify_staged_rows(sql)?,
-            LoadStatement::CheckEmptied(sql) => {
-                check_emptied(self.session.query(sql)?).map_err(fatal)?;
+    fn run_statement(&mut self, statement: &Statement) -> Result<ControlFlow<()>> {
+        match statement.effect {
+            Effect::Begin
+            | Effect::Create(_)
+            | Effect::Drop(_)
+            | Effect::Temporary
+            | Effect::DropConstraints
+            | Effect::Constraints
+            | Effect::Insert(_)
+            | Effect::Update(_)
+            | Effect::Delete(_) => self.execute(statement)?,
+            Effect::Lock => self.lock_tables(statement)?,
+            Effect::LoadedRuns => return self.check_loaded_runs(statement),
+            Effect::Copy(table) => self.copy_table(table, statement)?,
+            Effect::Check(Check::StagedRows) => self.verify_staged_rows(statement)?,
+            Effect::Check(Check::Emptied) => {
+                check_emptied(self.query(statement)?).map_err(fatal)?;
             }
-            LoadStatement::CheckMergeState(sql) => {
-                check_merge_state(&self.session.query(sql)?).map_err(fatal)?;
+            Effect::Check(Check::MergeState) => {
+                check_merge_state(&self.query(statement)?).map_err(fatal)?;
             }
-            LoadStatement::CheckMerged(sql) => {
-                check_merged(&self.session.query(sql)?).map_err(fatal)?;
+            Effect::Check(Check::MergedRows) => {
+                check_merged(&self.query(statement)?).map_err(fatal)?;
             }
-            LoadStatement::CheckRowDeltas(sql) => {
-                check_row_deltas(&self.session.query(sql)?, &self.state.changes).map_err(fatal)?;
+            Effect::Check(Check::RowDeltas) => {
+                check_row_deltas(&self.query(statement)?, &self.state.changes).map_err(fatal)?;
             }
-            LoadStatement::Commit(sql) => self.commit(sql)?,
+            Effect::Commit => self.commit(statement)?,
         }
         Ok(ControlFlow::Continue(()))
     }
 
-    fn execute(&mut self, sql: &str) -> Result<()> {
-        // Dropping a constraint needs an exclusive lock.
-        let rows = match sql.contains("DROP CONSTRAINT") {
-            true => warn_if_blocked(self.progress, || self.session.execute(sql))?,
-            false => self.session.execute(sql)?,
-        };
-        record_effect(&mut self.state.changes, sql, rows);
+    fn query(&mut self, statement: &Statement) -> Result<Vec<ResultRow>> {
+        self.session.query(&statement.sql)
+    }
+
+    fn execute(&mut self, statement: &Statement) -> Result<()> {
+        let rows = execute_statement(self.session, statement, self.progress)?;
+        record_effect(&mut self.state.changes, statement.effect, rows);
         Ok(())
     }
 
     /// Waits for other loads, and creates the missing tables.
-    fn lock_tables(&mut self, sql: &str) -> Result<()> {
-        let Self {
-            session,
-            progress,
-            missing_tables,
-            ..
-        } = self;
+    fn lock_tables(&mut self, lock: &Statement) -> Result<()> {
         // A missing table cannot be locked. Other sessions do not see the one that this transaction creates.
-        if !missing_tables.contains(&LOAD_HISTORY) {
-            warn_if_blocked(*progress, || session.execute(sql))?;
+        if !self.missing_tables.contains(&SPARKIFY.load_history) {
+            self.execute(lock)?;
         }
-        if missing_tables.is_empty() {
-            return Ok(());
-        }
-        let existing: Vec<_> = warehouse_table_names()
-            .filter(|name| !missing_tables.contains(name))
-            .collect();
         let dialect = self.load.warehouse.connection.dialect;
-        for ddl in missing_table_ddl(dialect, |name| existing.contains(&name)) {
-            warn_if_blocked(*progress, || session.execute(ddl))?;
+        for ddl in missing_table_ddl(dialect, &self.missing_tables) {
+            self.execute(&ddl)?;
         }
         Ok(())
     }
 
     /// Checks which runs were loaded before, and resets the state for this attempt. Breaks if the load history shows
     /// that the previous attempt was committed.
-    fn check_loaded_runs(&mut self, sql: &str) -> Result<ControlFlow<()>> {
-        let runs = query_runs(self.session, sql)?;
+    fn check_loaded_runs(&mut self, statement: &Statement) -> Result<ControlFlow<()>> {
+        let runs = query_runs(self.session, &statement.sql)?;
         if self.state.is_commit_sent && self.load.shows_committed(&runs) {
             return Ok(ControlFlow::Break(()));
         }
@@ -170,7 +168,8 @@ impl<'a> LoadTransaction<'a> {
         Ok(ControlFlow::Continue(()))
     }
 
-    fn copy_table(&mut self, table: &'static TableSchema, sql: &str) -> Result<()> {
+    fn copy_table(&mut self, table: &'static TableSchema, statement: &Statement) -> Result<()> {
+        let sql = &statement.sql;
         let copy = match self.load.warehouse.connection.dialect {
             Dialect::Redshift => copy_from_s3,
             Dialect::Postgres => copy_in,
@@ -179,19 +178,19 @@ impl<'a> LoadTransaction<'a> {
     }
 
     /// Checks that all rows arrived in the staging tables.
-    fn verify_staged_rows(&mut self, sql: &str) -> Result<()> {
+    fn verify_staged_rows(&mut self, statement: &Statement) -> Result<()> {
         let dataset = self.load.dataset;
         // If the dataset is unchanged now, all rows that were sent are of one run.
         dataset.ensure_unchanged().map_err(fatal)?;
-        let counts = self.session.query(sql)?;
+        let counts = self.query(statement)?;
         verify_row_counts(dataset, &counts).map_err(fatal)?;
         self.progress.start_phase("merge", None);
         Ok(())
     }
 
-    fn commit(&mut self, sql: &str) -> Result<()> {
+    fn commit(&mut self, statement: &Statement) -> Result<()> {
         self.state.is_commit_sent = true;
-        let committed = self.session.execute(sql);
+        let committed = self.session.execute(&statement.sql);
         if committed
             .as_ref()
             .is_err_and(|failure| failure.class != ErrorClass::ConnectionLost)
@@ -220,16 +219,24 @@ enum LoadStage {
 
 impl LoadStage {
     /// Returns the stage of a statement that follows one of this stage.
-    fn at(self, statement: &LoadStatement) -> Self {
-        match statement {
-            LoadStatement::Copy(..) | LoadStatement::CountStaged(_) => Self::Copy,
-            LoadStatement::CheckMergeState(_) => Self::Merge,
-            LoadStatement::CheckMerged(_) | LoadStatement::CheckRowDeltas(_) => Self::Verify,
-            LoadStatement::Commit(_) => Self::Commit,
-            LoadStatement::Execute(_)
-            | LoadStatement::Lock(_)
-            | LoadStatement::LoadedRuns(_)
-            | LoadStatement::CheckEmptied(_) => self,
+    fn at(self, effect: Effect) -> Self {
+        match effect {
+            Effect::Copy(_) | Effect::Check(Check::StagedRows) => Self::Copy,
+            Effect::Check(Check::MergeState) => Self::Merge,
+            Effect::Check(Check::MergedRows | Check::RowDeltas) => Self::Verify,
+            Effect::Commit => Self::Commit,
+            Effect::Begin
+            | Effect::Lock
+            | Effect::LoadedRuns
+            | Effect::Create(_)
+            | Effect::Drop(_)
+            | Effect::Temporary
+            | Effect::DropConstraints
+            | Effect::Constraints
+            | Effect::Insert(_)
+            | Effect::Update(_)
+            | Effect::Delete(_)
+            | Effect::Check(Check::Emptied) => self,
         }
     }
 
@@ -251,24 +258,24 @@ mod tests {
 
     #[test]
     fn stages_follow_each_other() {
-        let sql = String::new;
         let statements = [
-            (LoadStatement::Execute(sql()), LoadStage::Stage),
-            (LoadStatement::Lock(sql()), LoadStage::Stage),
-            (LoadStatement::LoadedRuns(sql()), LoadStage::Stage),
-            (LoadStatement::CheckEmptied(sql()), LoadStage::Stage),
-            (LoadStatement::Copy(&USERS, sql()), LoadStage::Copy),
-            (LoadStatement::CountStaged(sql()), LoadStage::Copy),
-            (LoadStatement::CheckMergeState(sql()), LoadStage::Merge),
-            (LoadStatement::Execute(sql()), LoadStage::Merge),
-            (LoadStatement::CheckMerged(sql()), LoadStage::Verify),
-            (LoadStatement::CheckRowDeltas(sql()), LoadStage::Verify),
-            (LoadStatement::Commit(sql()), LoadStage::Commit),
+            (Effect::Begin, LoadStage::Stage),
+            (Effect::Lock, LoadStage::Stage),
+            (Effect::LoadedRuns, LoadStage::Stage),
+            (Effect::Delete(&USERS), LoadStage::Stage),
+            (Effect::Check(Check::Emptied), LoadStage::Stage),
+            (Effect::Copy(&USERS), LoadStage::Copy),
+            (Effect::Check(Check::StagedRows), LoadStage::Copy),
+            (Effect::Check(Check::MergeState), LoadStage::Merge),
+            (Effect::Insert(&USERS), LoadStage::Merge),
+            (Effect::Check(Check::MergedRows), LoadStage::Verify),
+            (Effect::Check(Check::RowDeltas), LoadStage::Verify),
+            (Effect::Commit, LoadStage::Commit),
         ];
         let mut stage = LoadStage::Stage;
-        for (statement, expected) in statements {
-            stage = stage.at(&statement);
-            assert_eq!(stage, expected, "{statement:?}");
+        for (effect, expected) in statements {
+            stage = stage.at(effect);
+            assert_eq!(stage, expected, "{effect:?}");
         }
     }
 }

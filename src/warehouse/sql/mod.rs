@@ -1,6 +1,6 @@
-//! Renders the SQL of a load from the templates that the binary contains.
+//! The SQL that is sent to warehouses: the generated statements, and the saved queries of `sql/analytics`.
 
-pub(crate) mod load_plan;
-#[allow(dead_code, reason = "the generator of SQL is being written")]
+pub(crate) mod generator;
+pub(crate) mod literal;
 pub(crate) mod statement;
 pub(crate) mod template;

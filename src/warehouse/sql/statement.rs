@@ -90,3 +90,11 @@ impl Statement {
         }
     }
 }
+
+/// Returns statements as a script, without their comments.
+pub(crate) fn to_sql_script(statements: &[Statement]) -> String {
+    let text = statements
+        .iter()
+        .map(|statement| format!("{};\n", statement.sql));
+    text.collect::<Vec<_>>().join("\n")
+}

@@ -173,7 +173,8 @@ fn sql_scripts_are_accepted() {
     test.execute(include_str!("../../../../sql/redshift/create.sql"));
     test.execute(include_str!("../../../../sql/redshift/create.sql"));
     test.execute(include_str!("../../../../sql/redshift/stage.sql"));
-    test.execute(include_str!("../../../../sql/redshift/clear.sql"));
+    test.execute(include_str!("../../../../sql/redshift/refresh.sql"));
+    test.execute(include_str!("../../../../sql/redshift/count.sql"));
     let merge = include_str!("../../../../sql/redshift/merge.sql");
     test.execute(&merge.replace(":'run'", "'x'"));
     test.execute(include_str!("../../../../sql/redshift/drop.sql"));

@@ -1,0 +1,91 @@
+//! Counts rows, to check the steps of a load.
+
+use super::expression::equal;
+use super::temp_table::staged_name;
+use crate::model::{Model, TableRule, TableSchema};
+use crate::warehouse::sql::statement::{Check, Effect, Statement};
+
+/// Returns the query that counts the rows of the staging tables.
+pub(crate) fn staged_rows_statement(model: &Model) -> Statement {
+    let count = |table: &TableSchema| {
+        let (name, staged) = (table.name, staged_name(table));
+        format!("SELECT '{name}' AS name, COUNT(*) AS rows FROM {staged}")
+    };
+    check(Check::StagedRows, model.dataset_tables().map(count)).with_comment(
+        "The rows of each staging table: as many as the report of the run has under tables and merge_state.",
+    )
+}
+
+/// Returns the query that counts the rows that staged rows are merged with, but that have no merge state. Their source
+/// records are unknown, so nothing can be compared with them.
+pub(crate) fn missing_state_statement(model: &Model) -> Statement {
+    let count = |(table, state): (&TableSchema, &str)| {
+        let first_key = table.columns[0].name;
+        format!(
+            "SELECT '{state}' AS name, COUNT(*) AS rows
+FROM {staged} s
+JOIN {table} w ON {}
+LEFT JOIN {state} l ON {}
+WHERE l.{first_key} IS NULL",
+            equal(table.key(), "w", "s").join(" AND "),
+            equal(table.key(), "l", "s").join(" AND "),
+            table = table.name,
+            staged = staged_name(table),
+        )
+    };
+    let with_state = model
+        .picks()
+        .filter_map(|(table, rule)| Some((table, rule.state?)));
+    check(Check::MergeState, with_state.map(count)).with_comment(
+        "The rows of the warehouse that staged rows are merged with, but whose merge state is missing. Every count must be 0.",
+    )
+}
+
+/// Returns the query that counts by how many rows the tables of the star schema have grown. It has no rows if no table
+/// has side effects.
+pub(crate) fn row_deltas_statement(model: &Model) -> Statement {
+    let row_delta = |table: &&TableSchema| {
+        let name = table.name;
+        format!(
+            "SELECT w.name, (SELECT COUNT(*) FROM {name}) - w.rows AS rows FROM tables_with_side_effects w WHERE w.name = '{name}'"
+        )
+    };
+    check(Check::RowDeltas, model.star.iter().map(row_delta))
+}
+
+/// Returns the query for the names of tables that a full refresh has not emptied.
+pub(crate) fn emptied_statement(model: &Model) -> Statement {
+    let query = nonempty_tables_query(model.warehouse_tables());
+    Statement::new(Effect::Check(Check::Emptied), query)
+}
+
+/// Returns the query for the names of those of the given tables that have rows. In the load history only objects with
+/// kept events count.
+pub(crate) fn nonempty_tables_query<'a>(
+    tables: impl IntoIterator<Item = &'a TableSchema>,
+) -> String {
+    let query = |table: &TableSchema| match table.rule {
+        TableRule::LoadHistory => has_rows_query(table, Some("rows > 0")),
+        TableRule::Fact(_)
+        | TableRule::Pick(_)
+        | TableRule::Calendar
+        | TableRule::PickState { .. }
+        | TableRule::LookupKeys { .. }
+        | TableRule::SourceObjects => has_rows_query(table, None),
+    };
+    let queries: Vec<_> = tables.into_iter().map(query).collect();
+    queries.join("\nUNION ALL\n")
+}
+
+/// Returns the query for the name of the table if the table has at least one row that meets the condition.
+pub(crate) fn has_rows_query(table: &TableSchema, condition: Option<&str>) -> String {
+    let name = table.name;
+    let filter = condition.map_or_else(String::new, |condition| format!(" WHERE {condition}"));
+    format!("SELECT '{name}' AS name FROM (SELECT 1 FROM {name}{filter} LIMIT 1) AS found")
+}
+
+/// Returns the check of the result of several queries.
+fn check(check: Check, queries: impl Iterator<Item = String>) -> Statement {
+    let queries: Vec<_> = queries.collect();
+    Statement::new(Effect::Check(check), queries.join("\nUNION ALL\n"))
+}

@@ -1,0 +1,53 @@
+//! Generates the SQL of a warehouse from the description of the star schema. The files of `sql/redshift` and
+//! `sql/postgres` are its output.
+//!
+//! - `create` and `drop` define the tables, and `column` their columns.
+//! - `transaction`, `stage`, `refresh`, `copy`, `count`, `merge` and `verify` are the parts of a load, in this order.
+//!   `constraints` drops constraints in PostgreSQL and adds them again.
+//! - `merge` consists of the operators `merge_pick`, `merge_fact` with `merge_deliveries`, and `merge_history`. They
+//!   update and insert by `merge_rows`, choose by `order` and `ranking`, and share `fact_tables` and `temp_table`.
+//! - `clause`, `expression` and `list` lay out parts of statements.
+//! - `script` puts the files together from a `header` and statements.
+
+mod clause;
+mod column;
+mod constraints;
+mod copy;
+mod count;
+mod create;
+mod drop;
+mod expression;
+mod fact_tables;
+mod header;
+mod list;
+mod merge;
+mod merge_deliveries;
+mod merge_fact;
+mod merge_history;
+mod merge_pick;
+mod merge_rows;
+mod order;
+mod ranking;
+mod refresh;
+mod script;
+mod stage;
+mod temp_table;
+#[cfg(test)]
+mod tests;
+mod transaction;
+mod verify;
+
+pub(crate) use constraints::with_constraints_dropped;
+pub(crate) use copy::{RowSource, copy_statement};
+pub(crate) use count::{
+    emptied_statement, has_rows_query, missing_state_statement, nonempty_tables_query,
+    row_deltas_statement, staged_rows_statement,
+};
+pub(crate) use create::create_statements;
+pub(crate) use drop::drop_statements;
+pub(crate) use merge::merge_statements;
+pub(crate) use refresh::refresh_statements;
+pub use script::{SqlScript, sql_scripts};
+pub(crate) use stage::staging_statements;
+pub(crate) use transaction::{begin_statement, commit_statement, lock_statement};
+pub(crate) use verify::verify_statement;

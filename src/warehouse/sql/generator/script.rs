@@ -1,0 +1,106 @@
+//! Puts the statements together as the files of `sql/redshift` and `sql/postgres`, which psql can run.
+
+use std::mem::discriminant;
+
+use super::constraints::with_constraints_dropped;
+use super::copy::{RowSource, copy_statement};
+use super::count::{missing_state_statement, staged_rows_statement};
+use super::create::create_statements;
+use super::drop::drop_statements;
+use super::header;
+use super::list::comment_lines;
+use super::merge::merge_statements;
+use super::refresh::refresh_statements;
+use super::stage::staging_statements;
+use super::transaction::{begin_statement, commit_statement, lock_statement};
+use super::verify::verify_statement;
+use crate::model::{Model, TableSchema};
+use crate::warehouse::dialect::Dialect;
+use crate::warehouse::sql::statement::Statement;
+
+/// The id of the run, as a variable of psql.
+const RUN: &str = ":'run'";
+
+/// A file of SQL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SqlScript {
+    /// The name of the file.
+    pub name: &'static str,
+    /// Its content.
+    pub text: String,
+}
+
+/// Returns the scripts for a kind of warehouse. Their parameters are variables of psql.
+pub fn sql_scripts(model: &Model, dialect: Dialect) -> Vec<SqlScript> {
+    let script = |name, header: String, statements: &[Statement]| SqlScript {
+        name,
+        text: format!("{}\n{}", comment_lines(&header), paragraphs(statements)),
+    };
+    let create = create_statements(model, dialect);
+    let refresh = refresh_statements(model, dialect);
+    let verify = verify_statement(model, dialect, RUN);
+    vec![
+        script("create.sql", header::create(dialect), &create),
+        script("drop.sql", header::drop(dialect), &drop_statements(model)),
+        script("stage.sql", header::stage(dialect), &stage(model, dialect)),
+        script("refresh.sql", header::refresh(dialect), &refresh),
+        script("copy.sql", header::copy(dialect), &copy(model, dialect)),
+        script("count.sql", header::count(), &count(model)),
+        script("merge.sql", header::merge(dialect), &merge(model, dialect)),
+        script("verify.sql", header::verify(dialect), &[verify]),
+    ]
+}
+
+fn stage(model: &Model, dialect: Dialect) -> Vec<Statement> {
+    let mut statements = vec![begin_statement(), lock_statement(model, dialect)];
+    statements.extend(staging_statements(model, dialect));
+    statements
+}
+
+fn copy(model: &Model, dialect: Dialect) -> Vec<Statement> {
+    let copy = |table: &'static TableSchema| match dialect {
+        Dialect::Redshift => {
+            let source = RowSource::Manifest {
+                url: &format!(":'{}'", table.name),
+                iam_role: ":iam_role",
+            };
+            copy_statement(table, source)
+        }
+        Dialect::Postgres => copy_statement(table, RowSource::Client),
+    };
+    let tables = model.dataset_tables_by_dependency().into_iter();
+    tables.map(copy).collect()
+}
+
+fn count(model: &Model) -> Vec<Statement> {
+    vec![staged_rows_statement(model), missing_state_statement(model)]
+}
+
+fn merge(model: &Model, dialect: Dialect) -> Vec<Statement> {
+    let merge = merge_statements(model, dialect, RUN);
+    let mut statements = with_constraints_dropped(model, dialect, merge);
+    statements.push(commit_statement());
+    statements
+}
+
+/// Returns the statements of a script, which are separated by empty lines. A statement in one line
+/// and one of the same kind without a comment are a list without an empty line.
+fn paragraphs(statements: &[Statement]) -> String {
+    let mut script = String::new();
+    for (index, statement) in statements.iter().enumerate() {
+        if index > 0 && !continues_list(&statements[index - 1], statement) {
+            script.push('\n');
+        }
+        script.push_str(&comment_lines(&statement.comment));
+        script.push_str(&statement.sql);
+        script.push_str(";\n");
+    }
+    script
+}
+
+fn continues_list(previous: &Statement, next: &Statement) -> bool {
+    let is_short = !previous.sql.contains('\n');
+    is_short
+        && next.comment.is_empty()
+        && discriminant(&previous.effect) == discriminant(&next.effect)
+}

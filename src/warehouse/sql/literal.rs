@@ -1,0 +1,30 @@
+//! Quotes literals.
+
+use crate::error::{Error, Result};
+
+/// Quotes a string literal so that it has the same meaning whether or not backslashes escape. In Redshift they do: `'\''`
+/// does not end a literal there.
+///
+/// # Errors
+/// Returns an error if the text contains a backslash or a control character.
+pub(crate) fn quote_literal(text: &str) -> Result<String> {
+    if text.contains(|c: char| c == '\\' || c.is_control()) {
+        return Err(Error::failed(format!("cannot quote '{text}' in SQL"))
+            .with_reason("it contains a backslash or a control character")
+            .with_hint("choose another name"));
+    }
+    Ok(format!("'{}'", text.replace('\'', "''")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unsafe_literals_are_rejected() {
+        for text in ["\\'; DROP TABLE users --", "a\nb", "a\0"] {
+            quote_literal(text).unwrap_err();
+        }
+        assert_eq!(quote_literal("'; --").unwrap(), "'''; --'");
+    }
+}

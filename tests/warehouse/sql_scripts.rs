@@ -1,0 +1,111 @@
+//! The scripts in `sql/redshift` and `sql/postgres` are what the generator writes.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use postgres::Client;
+use sparkify::internals::model::sparkify::SPARKIFY;
+use sparkify::internals::warehouse::sql::{SqlScript, sql_scripts};
+use sparkify::jobs::Dialect;
+use testkit::postgres_server::shared_server;
+
+fn scripts_by_folder() -> [(PathBuf, Vec<SqlScript>); 2] {
+    [
+        ("sql/redshift", Dialect::Redshift),
+        ("sql/postgres", Dialect::Postgres),
+    ]
+    .map(|(folder, dialect)| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+        (folder, sql_scripts(&SPARKIFY, dialect))
+    })
+}
+
+#[test]
+fn sql_files_are_what_the_generator_writes() {
+    let is_update = std::env::var_os("UPDATE_SQL").is_some();
+    for (folder, scripts) in scripts_by_folder() {
+        for script in scripts {
+            let path = folder.join(script.name);
+            if is_update {
+                fs::write(&path, &script.text).unwrap();
+            }
+            let actual = fs::read_to_string(&path).unwrap_or_default();
+            assert!(
+                actual == script.text,
+                "{} is not what the generator writes; UPDATE_SQL=1 cargo test --test warehouse sql_files rewrites it",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn sql_folders_have_no_other_files() {
+    for (folder, scripts) in scripts_by_folder() {
+        let files = fs::read_dir(&folder).unwrap();
+        let files: BTreeSet<_> = files.map(|file| file.unwrap().file_name()).collect();
+        let names: BTreeSet<_> = scripts.iter().map(|script| script.name.into()).collect();
+        assert_eq!(files, names, "{}", folder.display());
+    }
+}
+
+/// The order of texts must not depend on a locale.
+#[test]
+fn postgres_text_columns_use_c_collation() {
+    let scripts = sql_scripts(&SPARKIFY, Dialect::Postgres);
+    let lines: Vec<&str> = scripts.iter().flat_map(|s| s.text.lines()).collect();
+    let text_columns: Vec<_> = lines
+        .iter()
+        .filter(|line| line.contains("VARCHAR("))
+        .collect();
+    assert!(text_columns.len() > 20, "{text_columns:?}");
+    for line in text_columns {
+        assert!(line.contains("COLLATE \"C\""), "{line}");
+    }
+}
+
+/// One play and all that belongs to it.
+const STAGED_ROWS: &str = "
+INSERT INTO staged_songplays VALUES (1, '2018-11-01', 7, 'free', NULL, NULL, 1, NULL, NULL);
+INSERT INTO staged_users VALUES (7, 'Ann', 'Lee', 'F', 'free');
+INSERT INTO staged_songs VALUES ('S', 'Title', 'A', 0, 1.5);
+INSERT INTO staged_artists VALUES ('A', 'Name', NULL, NULL, NULL);
+INSERT INTO staged_time VALUES ('2018-11-01', 0, 1, 44, 11, 2018, 4);
+INSERT INTO staged_source_objects VALUES ('log.json', '1', 1);
+INSERT INTO staged_state_users VALUES (7, '2018-11-01', 1, 1);
+INSERT INTO staged_state_artists VALUES ('A', 'S');
+INSERT INTO staged_state_songs VALUES (5, 1.5, 'S', 'A');
+";
+
+/// A DBA can load with psql. The function that drops constraints outlives the transaction, and is created again.
+#[test]
+fn postgres_scripts_load_several_times_in_one_session() {
+    let scripts = sql_scripts(&SPARKIFY, Dialect::Postgres);
+    let script = |name: &str| {
+        let script = scripts.iter().find(|script| script.name == name).unwrap();
+        script.text.replace(":'run'", "'R1'")
+    };
+    let database = shared_server().create_database();
+    let mut client = database.connect();
+    client.batch_execute(&script("create.sql")).unwrap();
+    let constraints = "SELECT COUNT(*) FROM pg_constraint WHERE contype IN ('p', 'f') AND conrelid IN \
+                       ('songplays'::regclass, 'songs'::regclass, 'time'::regclass)";
+    for is_full_refresh in [false, false, true, true] {
+        client.batch_execute(&script("stage.sql")).unwrap();
+        if is_full_refresh {
+            client.batch_execute(&script("refresh.sql")).unwrap();
+            // The primary key of songs stays.
+            assert_eq!(count(&mut client, constraints), 1);
+        }
+        client.batch_execute(STAGED_ROWS).unwrap();
+        client.batch_execute(&script("count.sql")).unwrap();
+        client.batch_execute(&script("merge.sql")).unwrap();
+        assert_eq!(count(&mut client, constraints), 3 + 5);
+        assert_eq!(count(&mut client, "SELECT COUNT(*) FROM songplays"), 1);
+    }
+}
+
+fn count(client: &mut Client, query: &str) -> i64 {
+    client.query_one(query, &[]).unwrap().get(0)
+}
