@@ -128,7 +128,7 @@ impl ColumnSchema {
 }
 
 /// Returns a column that is never null.
-pub(super) const fn column(
+pub(in crate::model) const fn column(
     name: &'static str,
     ty: ColumnType,
     source: ValueSource,

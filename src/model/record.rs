@@ -105,7 +105,7 @@ impl RecordSchema {
 }
 
 /// Returns a field that a record must have.
-pub(super) const fn required(key: &'static str, ty: FieldType) -> RecordField {
+pub(in crate::model) const fn required(key: &'static str, ty: FieldType) -> RecordField {
     RecordField {
         key,
         ty,
@@ -114,7 +114,7 @@ pub(super) const fn required(key: &'static str, ty: FieldType) -> RecordField {
 }
 
 /// Returns a field that a record may lack.
-pub(super) const fn optional(key: &'static str, ty: FieldType) -> RecordField {
+pub(in crate::model) const fn optional(key: &'static str, ty: FieldType) -> RecordField {
     RecordField {
         key,
         ty,

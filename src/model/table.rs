@@ -50,6 +50,17 @@ pub struct RedshiftLayout {
     pub reason: &'static str,
 }
 
+impl RedshiftLayout {
+    /// Returns the layout of a table that each node has a copy of.
+    pub(in crate::model) const fn replicated(sort_key: &'static str, reason: &'static str) -> Self {
+        Self {
+            distribution: Distribution::All,
+            sort_key,
+            reason,
+        }
+    }
+}
+
 /// How the rows of a table are distributed among the slices of a Redshift cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Distribution {

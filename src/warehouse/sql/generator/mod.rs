@@ -4,9 +4,7 @@
 //! - `create` and `drop` define the tables, and `column` their columns.
 //! - `transaction`, `stage`, `refresh`, `copy`, `count`, `merge` and `verify` are the parts of a load, in this order.
 //!   `constraints` drops constraints in PostgreSQL and adds them again.
-//! - `merge` consists of the operators `merge_pick`, `merge_fact` with `merge_deliveries`, and `merge_history`. They
-//!   update and insert by `merge_rows`, choose by `order` and `ranking`, and share `fact_tables` and `temp_table`.
-//! - `clause`, `expression` and `list` lay out parts of statements.
+//! - `clause`, `expression`, `list` and `temp_table` lay out parts of statements.
 //! - `script` puts the files together from a `header` and statements.
 
 mod clause;
@@ -17,17 +15,9 @@ mod count;
 mod create;
 mod drop;
 mod expression;
-mod fact_tables;
 mod header;
 mod list;
 mod merge;
-mod merge_deliveries;
-mod merge_fact;
-mod merge_history;
-mod merge_pick;
-mod merge_rows;
-mod order;
-mod ranking;
 mod refresh;
 mod script;
 mod stage;

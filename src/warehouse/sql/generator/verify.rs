@@ -2,8 +2,7 @@
 
 use super::clause::{names, where_all};
 use super::expression::{equal, rows_equal};
-use super::fact_tables::FactTables;
-use super::merge_history::recorded_conditions;
+use super::merge::{FactTables, recorded_conditions};
 use super::temp_table::{matched_name, new_name, staged_name};
 use crate::model::{ColumnSchema, Distribution, Model, TableRule, TableSchema};
 use crate::warehouse::dialect::Dialect;

@@ -1,17 +1,19 @@
 //! Generates the merge of the fact table, whose events are looked up in a table that is merged before.
 
-use super::clause::{insert_into, names, renamed_column, select, where_all};
-use super::expression::{equal, qualified, rows_differ};
+use super::deliveries::pick_deliveries;
 use super::fact_tables::FactTables;
-use super::list::wrapped_list;
-use super::merge_deliveries::pick_deliveries;
-use super::merge_rows::update;
 use super::order::order_values;
-use super::temp_table::{
-    create_temp_table, earlier_name, existing_name, matched_name, new_name, staged_name,
-};
+use super::rows::update;
 use crate::model::{ColumnSchema, PickRule, TableSchema};
 use crate::warehouse::dialect::Dialect;
+use crate::warehouse::sql::generator::clause::{
+    insert_into, names, renamed_column, select, where_all,
+};
+use crate::warehouse::sql::generator::expression::{equal, qualified, rows_differ};
+use crate::warehouse::sql::generator::list::wrapped_list;
+use crate::warehouse::sql::generator::temp_table::{
+    create_temp_table, earlier_name, existing_name, matched_name, new_name, staged_name,
+};
 use crate::warehouse::sql::statement::{Effect, Statement};
 
 /// Returns the statements that create the temporary table of the rows of the lookup table that match staged events and are

@@ -2,10 +2,10 @@
 
 use std::mem::discriminant;
 
-use super::expression::exact;
-use super::list::wrapped_list;
 use crate::model::{ColumnSchema, ColumnType, OrderTerm};
 use crate::warehouse::dialect::Dialect;
+use crate::warehouse::sql::generator::expression::exact;
+use crate::warehouse::sql::generator::list::wrapped_list;
 
 /// Returns the terms of an ORDER BY among rows with the same key. Terms of different kinds are in lines of their own, which
 /// are indented by `indent` blanks.

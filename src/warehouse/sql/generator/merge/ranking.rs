@@ -1,10 +1,10 @@
 //! Generates the queries that rank the rows of a batch and those of the warehouse that have the same keys.
 
-use super::clause::{names, select_groups};
-use super::list::wrapped_list;
 use super::order::order_by;
 use crate::model::{ColumnSchema, OrderTerm};
 use crate::warehouse::dialect::Dialect;
+use crate::warehouse::sql::generator::clause::{names, select_groups};
+use crate::warehouse::sql::generator::list::wrapped_list;
 
 /// A query for rows that have `rn` 1 if they come first among those with the same key, and `is_staged` 1 if they are in a
 /// staging table. Of equal rows the one of the warehouse comes first.

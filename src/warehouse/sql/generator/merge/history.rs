@@ -1,14 +1,14 @@
 //! Generates the statement that records the loaded objects.
 
-use super::expression::{equal, qualified};
-use super::merge_rows::insert_absent;
-use super::temp_table::staged_name;
+use super::rows::insert_absent;
 use crate::model::{ColumnSchema, Model};
 use crate::warehouse::dialect::Dialect;
+use crate::warehouse::sql::generator::expression::{equal, qualified};
+use crate::warehouse::sql::generator::temp_table::staged_name;
 use crate::warehouse::sql::statement::Statement;
 
 /// Returns the statement that inserts the objects of the run, unless they are in the history already.
-pub(super) fn record_history(model: &Model, dialect: Dialect, run: &str) -> Statement {
+pub(crate) fn record_history(model: &Model, dialect: Dialect, run: &str) -> Statement {
     let source = model.source_objects();
     let now = match dialect {
         Dialect::Postgres => "now() AT TIME ZONE 'UTC'",
@@ -27,7 +27,7 @@ pub(super) fn record_history(model: &Model, dialect: Dialect, run: &str) -> Stat
 }
 
 /// Returns the conditions that a row `w` of the history is that of the run and of an object of the source objects.
-pub(super) fn recorded_conditions(model: &Model, run: &str, source: &str) -> Vec<String> {
+pub(crate) fn recorded_conditions(model: &Model, run: &str, source: &str) -> Vec<String> {
     let run = format!("w.{} = {run}", model.load_history.columns[0].name);
     let mut conditions = vec![run];
     conditions.extend(equal(object(model), "w", source));

@@ -1,14 +1,14 @@
 //! Generates the merge of the staging tables into the star schema and the merge state.
 
-use super::expression::{equal, qualified};
+use super::fact::{find_earlier_matches, merge_fact};
 use super::fact_tables::FactTables;
-use super::merge_fact::{find_earlier_matches, merge_fact};
-use super::merge_history::record_history;
-use super::merge_pick::merge_pick;
-use super::merge_rows::insert_absent;
-use super::temp_table::{analyze, staged_name};
+use super::history::record_history;
+use super::pick::merge_pick;
+use super::rows::insert_absent;
 use crate::model::{Model, TableRule, TableSchema};
 use crate::warehouse::dialect::Dialect;
+use crate::warehouse::sql::generator::expression::{equal, qualified};
+use crate::warehouse::sql::generator::temp_table::{analyze, staged_name};
 use crate::warehouse::sql::statement::Statement;
 
 /// Returns the statements of the merge, without those for constraints and the COMMIT. `run` is the id of the run as an

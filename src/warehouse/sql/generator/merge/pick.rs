@@ -1,12 +1,12 @@
 //! Generates the merge of a table that has one row for each key, from the first record by an order.
 
-use super::clause::{names, select};
-use super::expression::{equal, exactly_equal, qualified, rows_differ};
-use super::merge_rows::{insert_absent, update};
 use super::ranking::{Ranking, candidates};
-use super::temp_table::{create_temp_table, new_name, staged_name};
+use super::rows::{insert_absent, update};
 use crate::model::{ColumnSchema, Model, PickRule, TableSchema};
 use crate::warehouse::dialect::Dialect;
+use crate::warehouse::sql::generator::clause::{names, select};
+use crate::warehouse::sql::generator::expression::{equal, exactly_equal, qualified, rows_differ};
+use crate::warehouse::sql::generator::temp_table::{create_temp_table, new_name, staged_name};
 use crate::warehouse::sql::statement::Statement;
 
 /// Returns the statements that merge the staged rows of a table and of its state.

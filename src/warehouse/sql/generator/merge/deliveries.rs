@@ -3,14 +3,16 @@
 //! Redshift ranks the two deliveries of each event. PostgreSQL takes longer to sort them, so there the deliveries that are
 //! the same are left out first, and the others are compared in pairs.
 
-use super::clause::{names, renamed_column, select_groups, where_all};
-use super::expression::{compare_rows, equal, qualified};
 use super::fact_tables::FactTables;
 use super::order::order_values;
 use super::ranking::{Ranking, candidates};
-use super::temp_table::{changed_name, create_temp_table, existing_name, new_name, staged_name};
 use crate::model::ColumnSchema;
 use crate::warehouse::dialect::Dialect;
+use crate::warehouse::sql::generator::clause::{names, renamed_column, select_groups, where_all};
+use crate::warehouse::sql::generator::expression::{compare_rows, equal, qualified};
+use crate::warehouse::sql::generator::temp_table::{
+    changed_name, create_temp_table, existing_name, new_name, staged_name,
+};
 use crate::warehouse::sql::statement::Statement;
 
 /// Returns the statements that create the temporary tables of the events that are loaded already, and of those whose

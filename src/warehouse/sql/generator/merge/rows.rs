@@ -1,8 +1,8 @@
 //! Generates the statements that update rows of the warehouse and insert new ones.
 
-use super::clause::{insert_into, select, where_all};
-use super::list::{LIST_WIDTH, wrapped_list};
 use crate::model::{ColumnSchema, TableSchema};
+use crate::warehouse::sql::generator::clause::{insert_into, select, where_all};
+use crate::warehouse::sql::generator::list::{LIST_WIDTH, wrapped_list};
 use crate::warehouse::sql::statement::{Effect, Statement};
 
 /// Returns the statement that sets columns to the values of rows `n` of a temporary table with the same columns.

@@ -4,7 +4,7 @@ use crate::model::{ColumnSchema, FactRule, Model, OrderTerm, TableSchema, ValueS
 
 /// The fact table and the tables of its lookup.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct FactTables {
+pub(crate) struct FactTables {
     /// The fact table.
     pub fact: &'static TableSchema,
     /// Its rule.
@@ -16,7 +16,7 @@ pub(super) struct FactTables {
 }
 
 impl FactTables {
-    pub(super) fn new(model: &Model) -> Self {
+    pub(crate) fn new(model: &Model) -> Self {
         let (fact, rule) = model.fact();
         Self {
             fact,
@@ -27,13 +27,13 @@ impl FactTables {
     }
 
     /// Returns the columns of the key by which an event is looked up.
-    pub(super) fn lookup_key(&self) -> &'static [ColumnSchema] {
+    pub(crate) fn lookup_key(&self) -> &'static [ColumnSchema] {
         &self.keys.columns[self.fact.key_len..]
     }
 
     /// Returns the columns that may differ among the deliveries of an event. They are filled from the record or from the
     /// lookup.
-    pub(super) fn varying(&self) -> Vec<ColumnSchema> {
+    pub(crate) fn varying(&self) -> Vec<ColumnSchema> {
         let varies = |column: &&ColumnSchema| {
             self.is_in_order(column) || self.lookup_column(column).is_some()
         };
@@ -41,7 +41,7 @@ impl FactTables {
     }
 
     /// Returns the columns of the fact table that deliveries of an event are ordered by.
-    pub(super) fn ordered(&self) -> Vec<ColumnSchema> {
+    pub(crate) fn ordered(&self) -> Vec<ColumnSchema> {
         let columns = self.fact.columns.iter();
         columns
             .filter(|column| self.is_in_order(column))
@@ -55,7 +55,7 @@ impl FactTables {
     }
 
     /// Returns the columns that are filled from the lookup table, each with its column there.
-    pub(super) fn looked_up(&self) -> Vec<(ColumnSchema, ColumnSchema)> {
+    pub(crate) fn looked_up(&self) -> Vec<(ColumnSchema, ColumnSchema)> {
         let columns = self.fact.columns.iter();
         let pair = |column: &ColumnSchema| Some((*column, self.lookup_column(column)?));
         columns.filter_map(pair).collect()
@@ -66,7 +66,7 @@ impl FactTables {
         clippy::expect_used,
         reason = "a model is consistent: each name that it contains belongs to something"
     )]
-    pub(super) fn lookup_column(&self, column: &ColumnSchema) -> Option<ColumnSchema> {
+    pub(crate) fn lookup_column(&self, column: &ColumnSchema) -> Option<ColumnSchema> {
         match column.source {
             ValueSource::Lookup(name) => {
                 let column = self.lookup.column(name);

@@ -1,0 +1,199 @@
+//! The merge state, and the history of loads.
+
+use super::limits::{ID_BYTES, NAME_BYTES, OBJECT_NAME_BYTES, RUN_ID_BYTES};
+use super::records::EVENT_KEY;
+use crate::model::column::ColumnType::{BigInt, Double, Integer, Timestamp, Varchar};
+use crate::model::column::ValueSource::{Engine, Field, Hash};
+use crate::model::column::{ColumnSchema, column};
+use crate::model::rule::OrderTerm::Ascending;
+use crate::model::rule::{PickRule, TableRule};
+use crate::model::table::{Distribution, RedshiftLayout, TableSchema};
+
+/// The event from which each row of `users` was taken.
+pub static STATE_USERS: TableSchema = TableSchema {
+    name: "state_users",
+    dir: "merge_state/users",
+    description: "The event from which each row of users was taken. Only a later event replaces the row.",
+    columns: &[
+        column("user_id", Integer, Field("userId"), "The user."),
+        column(
+            "start_time",
+            Timestamp,
+            Field("ts"),
+            "The time of the event, in UTC.",
+        ),
+        column(
+            "session_id",
+            Integer,
+            Field("sessionId"),
+            "The session of the event.",
+        ),
+        column(
+            "item_in_session",
+            Integer,
+            Field("itemInSession"),
+            "The number of the event in its session.",
+        ),
+    ],
+    key_len: 1,
+    references: &[],
+    rule: TableRule::PickState { of: "users" },
+    redshift: RedshiftLayout::replicated("user_id", ""),
+};
+
+/// The song record from which each row of `artists` was taken.
+pub static STATE_ARTISTS: TableSchema = TableSchema {
+    name: "state_artists",
+    dir: "merge_state/artists",
+    description: "The song record from which each row of artists was taken.",
+    columns: &[
+        column(
+            "artist_id",
+            Varchar(ID_BYTES),
+            Field("artist_id"),
+            "The artist.",
+        ),
+        column(
+            "song_id",
+            Varchar(ID_BYTES),
+            Field("song_id"),
+            "The song of the record.",
+        ),
+    ],
+    key_len: 1,
+    references: &[],
+    rule: TableRule::PickState { of: "artists" },
+    redshift: RedshiftLayout::replicated("artist_id", ""),
+};
+
+/// The song that matches each distinct title, artist name and duration of all song records. A duration of -0.0 is
+/// stored as 0.0.
+pub static STATE_SONGS: TableSchema = TableSchema {
+    name: "state_songs",
+    dir: "merge_state/songs",
+    description: "The song that matches a title, an artist name and a duration. song_key is \
+                  fnv_hash(artist_name, fnv_hash(0::smallint, fnv_hash(title))), where the zero separates title and artist. \
+                  The duration is compared and not hashed, because FNV_HASH of a DOUBLE PRECISION is not documented.",
+    columns: &[
+        column(
+            "song_key",
+            BigInt,
+            Hash(&["title", "artist_name"]),
+            "Hash of the title and the artist name.",
+        ),
+        column(
+            "duration",
+            Double,
+            Field("duration"),
+            "The duration of the song, in seconds.",
+        ),
+        column("song_id", Varchar(ID_BYTES), Field("song_id"), "The song."),
+        column(
+            "artist_id",
+            Varchar(ID_BYTES),
+            Field("artist_id"),
+            "The artist of the song.",
+        ),
+    ],
+    key_len: 2,
+    references: &[],
+    rule: TableRule::Pick(PickRule {
+        record: "song",
+        order: &[Ascending("song_id"), Ascending("artist_id")],
+        state: None,
+        explanation: "The songs that plays are matched with. Of several songs with the same key the one with the smallest \
+                      song_id is taken, then the one with the smallest artist_id.",
+    }),
+    redshift: RedshiftLayout::replicated("song_key", ""),
+};
+
+/// The key by which the song of each songplay is looked up in [`STATE_SONGS`]. An event without song, artist
+/// or length has no row.
+pub static STATE_SONGPLAYS: TableSchema = TableSchema {
+    name: "state_songplays",
+    dir: "merge_state/songplays",
+    description: "The key by which the song of each songplay is found if the song is loaded later than the play. There is at \
+                  most one row for a songplay. The table has no primary key, because it is only read by full scans.",
+    columns: &[
+        column("songplay_id", BigInt, Hash(EVENT_KEY), "The play."),
+        column(
+            "song_key",
+            BigInt,
+            Hash(&["song", "artist"]),
+            "Hash of the title and the artist name that the event has.",
+        ),
+        column(
+            "duration",
+            Double,
+            Field("length"),
+            "The duration that the event has, in seconds.",
+        ),
+    ],
+    key_len: 0,
+    references: &[],
+    rule: TableRule::LookupKeys { of: "songplays" },
+    redshift: RedshiftLayout {
+        distribution: Distribution::Even,
+        sort_key: "song_key",
+        reason: "",
+    },
+};
+
+const OBJECT: ColumnSchema = column(
+    "object",
+    Varchar(OBJECT_NAME_BYTES),
+    Engine,
+    "The log object: its URL, or the absolute path of the file with all symbolic links resolved.",
+);
+const ETAG: ColumnSchema = column(
+    "etag",
+    Varchar(NAME_BYTES),
+    Engine,
+    "The version of its content: the ETag in S3, the size and the modification time of a file.",
+);
+const ROWS: ColumnSchema = column(
+    "rows",
+    BigInt,
+    Engine,
+    "The number of events that were kept from it, before duplicates were removed.",
+);
+
+/// The log objects that the dataset is built from.
+pub static SOURCE_OBJECTS: TableSchema = TableSchema {
+    name: "source_objects",
+    dir: "merge_state/source_objects",
+    description: "The log objects that the dataset was built from.",
+    columns: &[OBJECT, ETAG, ROWS],
+    key_len: 0,
+    references: &[],
+    rule: TableRule::SourceObjects,
+    redshift: RedshiftLayout::replicated("object", ""),
+};
+
+/// The log objects that were loaded into a warehouse.
+pub static LOAD_HISTORY: TableSchema = TableSchema {
+    name: "load_history",
+    dir: "",
+    description: "The load history has a row for each log object of each run, written in the transaction that loads it.",
+    columns: &[
+        column(
+            "run",
+            Varchar(RUN_ID_BYTES),
+            Engine,
+            "The id of the run that wrote the dataset.",
+        ),
+        OBJECT,
+        ETAG,
+        ROWS,
+        column(
+            "loaded_at",
+            Timestamp,
+            Engine,
+            "The time of the load, in UTC. All rows of a load have the same.",
+        ),
+    ],
+    key_len: 0,
+    references: &[],
+    rule: TableRule::LoadHistory,
+    redshift: RedshiftLayout::replicated("loaded_at", ""),
+};
