@@ -56,6 +56,11 @@ impl<R: Copy> FirstRows<R> {
         self.rows.iter().map(|hashed| hashed.row)
     }
 
+    /// Returns the hashes of their keys.
+    pub(super) fn key_hashes(&self) -> impl ExactSizeIterator<Item = u64> {
+        self.rows.iter().map(|hashed| hashed.hash)
+    }
+
     /// Returns the row whose key has this hash and for which `has_same_key` is true.
     #[inline]
     pub(super) fn find(&self, hash: u64, has_same_key: impl Fn(R) -> bool) -> Option<R> {

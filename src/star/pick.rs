@@ -8,7 +8,7 @@ use foldhash::fast::FixedState;
 
 use super::compact_rows::RowLayout;
 use super::first_rows::FirstRows;
-use super::record_columns::RecordColumns;
+use super::record_columns::{Integers, RecordColumns};
 use super::row_column::{RecordRow, Row, RowColumn};
 use super::row_order::RowOrder;
 use super::table_rows::build_rows;
@@ -78,9 +78,9 @@ impl PickKernel {
     }
 
     /// Returns the key of each record, if it is one integer that is never null.
-    pub(super) fn integer_keys(&self, records: &RecordColumns) -> Option<Vec<i64>> {
+    pub(super) fn integer_keys<'a>(&self, records: &'a RecordColumns) -> Option<Integers<'a>> {
         match (&self.columns[0], self.table.key_len) {
-            (RowColumn::Field(field), 1) => records.column(*field).required_integers(),
+            (RowColumn::Field(field), 1) => records.column(*field).integers(),
             _ => None,
         }
     }

@@ -49,6 +49,8 @@ impl StoredRows {
 #[derive(Debug, Clone, Default)]
 pub struct PickDelta {
     stored: StoredRows,
+    /// The hash of the key of each row.
+    key_hashes: Vec<u64>,
     /// The number of rows after the last compaction.
     compacted_rows: usize,
 }
@@ -73,16 +75,19 @@ impl PickDelta {
         };
         let num_rows = records.num_rows() as u32;
         let leading = kernel.order.leading_integers(&kernel.columns, records);
-        let is_before = |a: u32, b: u32| match leading[a as usize].cmp(&leading[b as usize]) {
-            Ordering::Equal => kernel.is_before(&row_at(a), &row_at(b)),
-            order => order == Ordering::Less,
+        let is_before = |a: u32, b: u32| {
+            let order = leading.map_or(Ordering::Equal, |leading| leading.compare(a, b));
+            match order {
+                Ordering::Equal => kernel.is_before(&row_at(a), &row_at(b)),
+                order => order == Ordering::Less,
+            }
         };
         let first = match kernel.integer_keys(records) {
             // Integers are compared a few times faster as such.
             Some(keys) => FirstRows::pick(
                 num_rows,
-                |row| hash_values([Value::Integer(keys[row as usize])].into_iter()),
-                |a, b| keys[a as usize] == keys[b as usize],
+                |row| hash_values([Value::Integer(keys.at(row))].into_iter()),
+                |a, b| keys.at(a) == keys.at(b),
                 is_before,
             ),
             None => FirstRows::pick(
@@ -92,6 +97,7 @@ impl PickDelta {
                 is_before,
             ),
         };
+        self.key_hashes.extend(first.key_hashes());
         self.store(kernel, records, first.rows());
         // Compacting after each doubling costs little and keeps the list short.
         if self.stored.len(kernel) > MIN_COMPACT_ROWS.max(2 * self.compacted_rows) {
@@ -138,7 +144,7 @@ impl PickDelta {
         let row_at = |row: u32| self.stored.row(kernel, row);
         let first = FirstRows::pick(
             rows,
-            |row| kernel.hash_key(&row_at(row)),
+            |row| self.key_hashes[row as usize],
             |a, b| kernel.has_same_key(&row_at(a), &row_at(b)),
             |a, b| kernel.is_before(&row_at(a), &row_at(b)),
         );
@@ -147,14 +153,14 @@ impl PickDelta {
             words.extend_from_slice(row_at(row).words);
         }
         self.compacted_rows = first.len();
+        self.key_hashes = first.key_hashes().collect();
         self.stored.words = words;
     }
 
     /// Divides the rows into `shard_count` shards by their keys.
-    pub fn to_shards(&self, kernel: &PickKernel, shard_count: usize) -> Vec<PickDeltaShard> {
+    pub fn to_shards(&self, shard_count: usize) -> Vec<PickDeltaShard> {
         let mut shards = vec![PickDeltaShard::default(); shard_count];
-        for row in 0..self.stored.len(kernel) as u32 {
-            let key_hash = kernel.hash_key(&self.stored.row(kernel, row));
+        for (row, &key_hash) in (0..).zip(&self.key_hashes) {
             // The hash table of a shard uses the bits at both ends.
             let shard = (key_hash >> 32) as usize % shard_count;
             shards[shard].0.push(ShardRow { key_hash, row });
@@ -266,7 +272,7 @@ mod tests {
             assert!(delta.stored.len(users) <= MIN_COMPACT_ROWS.max(2 * USERS) + USERS);
         }
         let mut picked = PickedRows::default();
-        for shard in delta.to_shards(users, 3) {
+        for shard in delta.to_shards(3) {
             picked.merge(users, &delta, &shard);
         }
         let tables = PickedRows::build_tables(users, [&picked]).unwrap();
@@ -275,9 +281,10 @@ mod tests {
         let columns = RecordColumns::new(&state.rows).unwrap();
         let values = |name| {
             let column = columns.column(state.table.position(name).unwrap());
-            column.required_integers().unwrap()
+            let integers = column.integers().unwrap();
+            (0..USERS as u32).map(move |row| integers.at(row))
         };
-        assert!(values("start_time").iter().all(|&time| time == 19_000));
+        assert!(values("start_time").all(|time| time == 19_000));
         assert!(values("user_id").is_sorted_by(|a, b| a < b));
     }
 }

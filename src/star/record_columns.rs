@@ -104,12 +104,10 @@ impl FieldColumn {
     }
 
     /// Returns the integers of a column that has no nulls; `None` for another one.
-    pub(super) fn required_integers(&self) -> Option<Vec<i64>> {
+    pub(super) fn integers(&self) -> Option<Integers<'_>> {
         match self {
-            Self::Int32(array) if array.null_count() == 0 => {
-                Some(array.values().iter().map(|&value| value.into()).collect())
-            }
-            Self::Int64(array) if array.null_count() == 0 => Some(array.values().to_vec()),
+            Self::Int32(array) if array.null_count() == 0 => Some(Integers::Int32(array.values())),
+            Self::Int64(array) if array.null_count() == 0 => Some(Integers::Int64(array.values())),
             Self::Int32(_)
             | Self::Int64(_)
             | Self::Double(_)
@@ -130,6 +128,24 @@ impl FieldColumn {
             Self::Text(array) if array.is_valid(row) => Value::Text(array.value(row)),
             Self::DictText(array) => dict_value(array, row).map_or(Value::Null, Value::Text),
             Self::Int32(_) | Self::Int64(_) | Self::Double(_) | Self::Text(_) => Value::Null,
+        }
+    }
+}
+
+/// The integers of a column that has no nulls.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Integers<'a> {
+    Int32(&'a [i32]),
+    Int64(&'a [i64]),
+}
+
+impl Integers<'_> {
+    /// Returns the integer of a row.
+    #[inline(always)]
+    pub(super) fn at(self, row: u32) -> i64 {
+        match self {
+            Self::Int32(values) => values[row as usize].into(),
+            Self::Int64(values) => values[row as usize],
         }
     }
 }

@@ -166,8 +166,7 @@ impl HashedField {
 
     /// Adds the value of each record to its hash. The values are not null.
     ///
-    /// The hashes of different records do not wait for each other, which makes one field after the other twice as fast as
-    /// one record after the other.
+    /// The fields are added one after the other, because the hashes of different records do not wait for each other.
     #[expect(
         clippy::panic,
         clippy::expect_used,

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::record_columns::RecordColumns;
+use super::record_columns::{Integers, RecordColumns};
 use super::row_column::{Row, RowColumn};
 use super::value::Value;
 use crate::model::OrderTerm;
@@ -66,28 +66,27 @@ impl RowOrder {
         }
     }
 
-    /// Returns an integer for each record, by which records can be compared before their rows are: the smaller one comes
-    /// first, and equal ones are undecided. `columns` are those of the rows.
-    pub(super) fn leading_integers(
+    /// Returns the integers of records by which the order begins, if it does so. `columns` are those of the rows.
+    pub(super) fn leading_integers<'a>(
         &self,
         columns: &[RowColumn],
-        records: &RecordColumns,
-    ) -> Vec<i64> {
-        let integers = |column: usize| match &columns[column] {
+        records: &'a RecordColumns,
+    ) -> Option<LeadingIntegers<'a>> {
+        let (column, is_descending) = match self.terms.first()? {
+            RowOrderTerm::Ascending(column) => (*column, false),
+            RowOrderTerm::Descending(column) => (*column, true),
+            RowOrderTerm::AllPresent(_) | RowOrderTerm::NonEmpty(_) => return None,
+        };
+        let integers = match &columns[column] {
             RowColumn::Field(field) | RowColumn::Timestamp(field) => {
-                records.column(*field).required_integers()
+                records.column(*field).integers()?
             }
-            RowColumn::Hash(_) => None,
+            RowColumn::Hash(_) => return None,
         };
-        let leading = match self.terms.first() {
-            Some(RowOrderTerm::Ascending(column)) => integers(*column),
-            Some(RowOrderTerm::Descending(column)) => {
-                let values = integers(*column);
-                values.map(|values| values.into_iter().map(|value| !value).collect())
-            }
-            Some(RowOrderTerm::AllPresent(_) | RowOrderTerm::NonEmpty(_)) | None => None,
-        };
-        leading.unwrap_or_else(|| vec![0; records.num_rows()])
+        Some(LeadingIntegers {
+            integers,
+            is_descending,
+        })
     }
 
     /// Compares two rows. The first row of an order is the one that is picked.
@@ -109,6 +108,25 @@ impl RowOrder {
             }
         }
         Ordering::Equal
+    }
+}
+
+/// Integers by which records can be compared before their rows are, because most orders are decided there.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LeadingIntegers<'a> {
+    integers: Integers<'a>,
+    is_descending: bool,
+}
+
+impl LeadingIntegers<'_> {
+    /// Compares two records. If they are equal, the rest of the order decides.
+    #[inline(always)]
+    pub(super) fn compare(self, a: u32, b: u32) -> Ordering {
+        let order = self.integers.at(a).cmp(&self.integers.at(b));
+        match self.is_descending {
+            true => order.reverse(),
+            false => order,
+        }
     }
 }
 

@@ -89,7 +89,7 @@ fn picks_do_not_depend_on_batches_and_shards() {
         for group in batches.chunks(rng.usize(1..4)) {
             let mut delta = PickDelta::default();
             group.iter().for_each(|batch| delta.add(kernel, batch));
-            let delta_shards = delta.to_shards(kernel, shards.len());
+            let delta_shards = delta.to_shards(shards.len());
             for (picked, shard) in shards.iter_mut().zip(&delta_shards) {
                 picked.merge(kernel, &delta, shard);
             }
