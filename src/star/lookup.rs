@@ -87,7 +87,7 @@ impl LookupShard {
                 .iter()
                 .map(|&record| {
                     let row = row_at(record);
-                    kernel.record_hash.required_value(row.records, row.row)
+                    kernel.record_hash.value_of_present(row.records, row.row)
                 })
                 .collect(),
             records,
@@ -241,42 +241,59 @@ impl Lookup {
         events: &RecordColumns,
         is_dropped: impl Fn(usize) -> bool,
     ) -> Result<LookupMatches> {
-        let mut rows = kernel.rows_with_key(events);
-        let matches: Vec<EventMatch> = self
-            .probable_rows(events.column(kernel.equal_fields[0].event), &rows)
-            .into_iter()
-            .filter_map(|row| {
-                let entry = self.find(kernel, events, row as usize)?;
-                Some(EventMatch { row, entry })
-            })
-            .collect();
-        rows.retain(|&row| !is_dropped(row as usize));
+        // Nearly every event passes here, so doubles have a loop of their own.
+        let MatchedRows { matches, keyed } = match events.column(kernel.equal_fields[0].event) {
+            FieldColumn::Double(array) => {
+                let first_value = |row| Value::Double(TotalOrderF64(array.value(row)));
+                self.match_rows(kernel, events, first_value, is_dropped)
+            }
+            column => self.match_rows(kernel, events, |row| column.value(row), is_dropped),
+        };
         Ok(LookupMatches {
             columns: self.output_columns(events.num_rows(), &matches)?,
-            keyed: KeyedEvents {
-                hashes: self.key_hashes(kernel, events, &rows, &matches),
-                rows,
-            },
+            keyed,
         })
     }
 
-    /// Returns those of `rows` that the filter does not reject. `column` has the first value of their keys.
-    fn probable_rows(&self, column: &FieldColumn, rows: &[u32]) -> Vec<u32> {
-        let may_match = |value| self.filter.may_contain(hash_values([value].into_iter()));
-        let rows = rows.iter().copied();
-        match column {
-            // Nearly every event passes here, so doubles have a loop of their own.
-            FieldColumn::Double(array) => {
-                let double = |row: u32| Value::Double(TotalOrderF64(array.value(row as usize)));
-                rows.filter(|&row| may_match(double(row))).collect()
+    /// Looks up the events of a batch. `first_value` returns the first value of the key of an event.
+    #[inline]
+    fn match_rows<'a>(
+        &self,
+        kernel: &LookupKernel,
+        events: &RecordColumns,
+        first_value: impl Fn(usize) -> Value<'a>,
+        is_dropped: impl Fn(usize) -> bool,
+    ) -> MatchedRows {
+        let mut matched = MatchedRows {
+            matches: Vec::new(),
+            keyed: KeyedEvents {
+                rows: Vec::with_capacity(events.num_rows()),
+                hashes: Vec::with_capacity(events.num_rows()),
+            },
+        };
+        let match_row = |row: usize| {
+            let hash = hash_values([first_value(row)].into_iter());
+            let entry = match self.filter.may_contain(hash) {
+                true => self.find(kernel, events, row),
+                false => None,
+            };
+            if let Some(entry) = entry {
+                let row = row as u32;
+                matched.matches.push(EventMatch { row, entry });
             }
-            FieldColumn::Int32(_)
-            | FieldColumn::Int64(_)
-            | FieldColumn::Text(_)
-            | FieldColumn::DictText(_) => rows
-                .filter(|&row| may_match(column.value(row as usize)))
-                .collect(),
+            if !is_dropped(row) {
+                matched.keyed.rows.push(row as u32);
+                matched.keyed.hashes.push(match entry {
+                    Some(entry) => self.hashes[entry as usize],
+                    None => kernel.event_hash.value_of_present(events, row),
+                });
+            }
+        };
+        match kernel.has_key(events) {
+            None => (0..events.num_rows()).for_each(match_row),
+            Some(has_key) => has_key.valid_indices().for_each(match_row),
         }
+        matched
     }
 
     /// Returns the columns that `num_rows` events take from the table.
@@ -299,39 +316,12 @@ impl Lookup {
         };
         self.outputs.iter().map(column).collect()
     }
+}
 
-    /// Returns the hash of each of `rows`. Those of matched events are known.
-    #[expect(
-        clippy::expect_used,
-        reason = "both lists are in the order of the rows"
-    )]
-    fn key_hashes(
-        &self,
-        kernel: &LookupKernel,
-        events: &RecordColumns,
-        rows: &[u32],
-        matches: &[EventMatch],
-    ) -> Vec<i64> {
-        let find_match = || {
-            let mut matches = matches.iter().peekable();
-            move |row: u32| {
-                while matches.next_if(|found| found.row < row).is_some() {}
-                matches.next_if(|found| found.row == row)
-            }
-        };
-        let mut match_of = find_match();
-        let is_unmatched = |row: &&u32| match_of(**row).is_none();
-        let unmatched: Vec<u32> = rows.iter().filter(is_unmatched).copied().collect();
-        let mut computed = kernel.event_hash.values_at(events, &unmatched).into_iter();
-        let mut match_of = find_match();
-        let hash = |&row: &u32| match match_of(row) {
-            Some(found) => self.hashes[found.entry as usize],
-            None => computed
-                .next()
-                .expect("each event without a match has a hash"),
-        };
-        rows.iter().map(hash).collect()
-    }
+/// The events of a batch that have a key, and their matches.
+struct MatchedRows {
+    matches: Vec<EventMatch>,
+    keyed: KeyedEvents,
 }
 
 /// An event and the entry that it matches.

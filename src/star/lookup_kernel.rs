@@ -96,15 +96,11 @@ impl LookupKernel {
         self.equal_fields.iter().map(|fields| fields.event)
     }
 
-    /// Returns the events that have all values by which they are looked up.
-    pub(super) fn rows_with_key(&self, events: &RecordColumns) -> Vec<u32> {
-        let has_key = self.event_fields().fold(None, |nulls, field| {
+    /// Returns which events have all values by which they are looked up; `None` if all have.
+    pub(super) fn has_key(&self, events: &RecordColumns) -> Option<NullBuffer> {
+        self.event_fields().fold(None, |nulls, field| {
             NullBuffer::union(nulls.as_ref(), events.column(field).nulls())
-        });
-        match has_key {
-            None => (0..events.num_rows() as u32).collect(),
-            Some(has_key) => has_key.valid_indices().map(|row| row as u32).collect(),
-        }
+        })
     }
 
     /// Returns the table of the keys by which events are looked up again.

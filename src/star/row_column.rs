@@ -1,7 +1,7 @@
 //! Computes the values of a table's column from records.
 
 use super::fnv::FnvHash;
-use super::record_columns::{FieldColumn, RecordColumns, dict_value};
+use super::record_columns::{DictText, FieldColumn, RecordColumns, dict_value};
 use super::value::Value;
 use crate::model::{ColumnSchema, ColumnType, RecordSchema, ValueSource};
 
@@ -117,89 +117,81 @@ impl FieldHash {
 
     /// Returns the hash for a record; null if a field is.
     pub(super) fn value(&self, records: &RecordColumns, row: usize) -> Value<'static> {
-        let mut hash = FnvHash::default();
-        for field in &self.fields {
-            let column = records.column(field.index);
-            if column.nulls().is_some_and(|nulls| nulls.is_null(row)) {
-                return Value::Null;
-            }
-            field.hash_value(column, row, &mut hash);
+        let is_null = |field: &HashedField| records.column(field.index).value(row).is_null();
+        match self.fields.iter().any(is_null) {
+            true => Value::Null,
+            false => Value::Integer(self.value_of_present(records, row)),
         }
-        Value::Integer(hash.finish())
     }
 
     /// Returns the hash for a record whose fields have values.
-    #[expect(clippy::expect_used, reason = "the caller has checked the fields")]
-    pub(super) fn required_value(&self, records: &RecordColumns, row: usize) -> i64 {
-        let hash = self.value(records, row).integer();
-        hash.expect("a hashed field has a value")
+    #[inline]
+    pub(super) fn value_of_present(&self, records: &RecordColumns, row: usize) -> i64 {
+        let mut hash = FnvHash::default();
+        for field in &self.fields {
+            match records.column(field.index) {
+                FieldColumn::Int32(array) => hash.write(&array.value(row).to_le_bytes()),
+                FieldColumn::Int64(array) => hash.write(&array.value(row).to_le_bytes()),
+                FieldColumn::Text(array) => field.hash_text(array.value(row), &mut hash),
+                FieldColumn::DictText(array) => field.hash_dict_text(array, row, &mut hash),
+                FieldColumn::Double(_) => undocumented_hash(),
+            }
+        }
+        hash.finish()
     }
 
     /// Returns the hash for each record. The fields are never null.
     pub(super) fn values(&self, records: &RecordColumns) -> Vec<i64> {
         let mut hashes = vec![FnvHash::default(); records.num_rows()];
+        // The fields are added one after the other, because the hashes of different records do not wait for each other.
         for field in &self.fields {
             let column = records.column(field.index);
             assert!(column.nulls().is_none(), "a hashed field is required");
-            field.hash_each(column, hashes.iter_mut().enumerate());
-        }
-        hashes.iter().map(FnvHash::finish).collect()
-    }
-
-    /// Returns the hash for the records in some rows, whose fields have values.
-    pub(super) fn values_at(&self, records: &RecordColumns, rows: &[u32]) -> Vec<i64> {
-        let mut hashes = vec![FnvHash::default(); rows.len()];
-        for field in &self.fields {
-            let rows = rows.iter().map(|&row| row as usize);
-            field.hash_each(records.column(field.index), rows.zip(&mut hashes));
+            let numbered = hashes.iter_mut().enumerate();
+            match column {
+                FieldColumn::Int32(array) => {
+                    let values = hashes.iter_mut().zip(array.values());
+                    values.for_each(|(hash, value)| hash.write(&value.to_le_bytes()));
+                }
+                FieldColumn::Int64(array) => {
+                    let values = hashes.iter_mut().zip(array.values());
+                    values.for_each(|(hash, value)| hash.write(&value.to_le_bytes()));
+                }
+                FieldColumn::Text(array) => {
+                    numbered.for_each(|(row, hash)| field.hash_text(array.value(row), hash));
+                }
+                FieldColumn::DictText(array) => {
+                    numbered.for_each(|(row, hash)| field.hash_dict_text(array, row, hash));
+                }
+                FieldColumn::Double(_) => undocumented_hash(),
+            }
         }
         hashes.iter().map(FnvHash::finish).collect()
     }
 }
 
 impl HashedField {
-    /// Adds the value of a record, which is not null.
-    #[inline]
-    fn hash_value(self, column: &FieldColumn, row: usize, hash: &mut FnvHash) {
-        self.hash_each(column, std::iter::once((row, hash)));
-    }
-
-    /// Adds the value of each record to its hash. The values are not null.
-    ///
-    /// The fields are added one after the other, because the hashes of different records do not wait for each other.
-    #[expect(
-        clippy::panic,
-        clippy::expect_used,
-        reason = "the model hashes only fields that have a documented hash"
-    )]
-    #[inline]
-    fn hash_each<'a>(
-        self,
-        column: &FieldColumn,
-        records: impl Iterator<Item = (usize, &'a mut FnvHash)>,
-    ) {
-        let has_separator = self.has_separator;
-        let write = move |hash: &mut FnvHash, value: &[u8]| {
-            hash.write(value);
-            if has_separator {
-                hash.write(&0i16.to_le_bytes());
-            }
-        };
-        match column {
-            FieldColumn::Int32(array) => {
-                records.for_each(|(row, hash)| write(hash, &array.value(row).to_le_bytes()));
-            }
-            FieldColumn::Int64(array) => {
-                records.for_each(|(row, hash)| write(hash, &array.value(row).to_le_bytes()));
-            }
-            FieldColumn::Text(array) => {
-                records.for_each(|(row, hash)| write(hash, array.value(row).as_bytes()));
-            }
-            FieldColumn::DictText(array) => records.for_each(|(row, hash)| {
-                let text = dict_value(array, row).expect("a hashed text has a value");
-                write(hash, text.as_bytes());
-            }),
-            FieldColumn::Double(_) => panic!("FNV_HASH of a double is not documented"),
+    #[inline(always)]
+    fn hash_text(self, text: &str, hash: &mut FnvHash) {
+        hash.write(text.as_bytes());
+        if self.has_separator {
+            hash.write(&0i16.to_le_bytes());
         }
     }
+
+    #[expect(clippy::expect_used, reason = "the caller has checked the fields")]
+    fn hash_dict_text(self, texts: &DictText, row: usize, hash: &mut FnvHash) {
+        let text = dict_value(texts, row).expect("a hashed field has a value");
+        self.hash_text(text, hash);
+    }
+}
+
+/// Panics, because `FNV_HASH` of a double is not documented, so a model does not hash one.
+#[cold]
+#[expect(
+    clippy::panic,
+    reason = "a model hashes only what has a documented hash"
+)]
+fn undocumented_hash() -> ! {
+    panic!("FNV_HASH of a double is not documented")
 }

@@ -64,7 +64,7 @@ impl<'a> Value<'a> {
 
 impl Hash for Value<'_> {
     /// Hashes the value without its type, because the values of one column have one type.
-    #[inline]
+    #[inline(always)]
     fn hash<H: Hasher>(&self, state: &mut H) {
         match self {
             Self::Integer(value) => state.write_i64(*value),
