@@ -131,9 +131,9 @@ impl CompactRow<'_> {
     }
 }
 
-impl Row for CompactRow<'_> {
+impl<'a> Row<'a> for CompactRow<'a> {
     #[inline]
-    fn value(&self, column: usize) -> Value<'_> {
+    fn value(&self, column: usize) -> Value<'a> {
         let Cell {
             ty,
             mut at,

@@ -214,8 +214,8 @@ struct EventDelivery<'a> {
     row: usize,
 }
 
-impl Row for EventDelivery<'_> {
-    fn value(&self, column: usize) -> Value<'_> {
+impl<'a> Row<'a> for EventDelivery<'a> {
+    fn value(&self, column: usize) -> Value<'a> {
         let is_null = |field: &usize| self.events.column(*field).value(self.row).is_null();
         let is_key = column >= self.kernel.num_fact_columns;
         // An event that lacks a value of the lookup has no key.

@@ -61,17 +61,9 @@ impl<R: Copy> FirstRows<R> {
         self.rows.iter().map(|hashed| hashed.hash)
     }
 
-    /// Returns the row whose key has this hash and for which `has_same_key` is true.
-    #[inline]
-    pub(super) fn find(&self, hash: u64, has_same_key: impl Fn(R) -> bool) -> Option<R> {
-        let has_same_key = |&index: &u32| has_same_key(self.rows[index as usize].row);
-        let index = self.index.find(hash, has_same_key)?;
-        Some(self.rows[*index as usize].row)
-    }
-
     /// Adds a row whose key no other row has.
     #[inline]
-    pub(super) fn insert(&mut self, hash: u64, row: R) {
+    fn insert(&mut self, hash: u64, row: R) {
         let Self { index, rows } = self;
         index.insert_unique(hash, rows.len() as u32, |&index| rows[index as usize].hash);
         rows.push(HashedRow { hash, row });
@@ -100,7 +92,7 @@ impl<R: Copy> FirstRows<R> {
         }
     }
 
-    /// Returns the index from which [`find`](Self::find) works, for rows that are numbered as they occurred.
+    /// Returns the indexes of the rows, in the order in which their keys occurred first, by the hashes of the keys.
     pub(super) fn into_index(self) -> HashTable<u32> {
         self.index
     }
@@ -142,8 +134,6 @@ mod tests {
             first.offer(7, row, |other| other / 10 == row / 10, |other| row < other);
         }
         assert_eq!(first.rows().collect::<Vec<u32>>(), [21, 11]);
-        assert_eq!(first.find(7, |row| row / 10 == 1), Some(11));
-        assert_eq!(first.find(7, |row| row / 10 == 3), None);
     }
 
     #[test]

@@ -73,7 +73,7 @@ impl PickKernel {
 
     /// Returns the hash of the key of a row.
     #[inline]
-    pub(super) fn hash_key(&self, row: &impl Row) -> u64 {
+    pub(super) fn hash_key<'a>(&self, row: &impl Row<'a>) -> u64 {
         hash_values((0..self.table.key_len).map(|column| row.value(column)))
     }
 
@@ -87,7 +87,7 @@ impl PickKernel {
 
     /// Compares the keys of two rows.
     #[inline]
-    pub(super) fn compare_keys(&self, a: &impl Row, b: &impl Row) -> Ordering {
+    pub(super) fn compare_keys<'a>(&self, a: &impl Row<'a>, b: &impl Row<'a>) -> Ordering {
         let mut columns = 0..self.table.key_len;
         let differing = columns.find_map(|column| {
             let order = a.value(column).cmp(&b.value(column));
@@ -98,13 +98,13 @@ impl PickKernel {
 
     /// Returns true if two rows have the same key.
     #[inline]
-    pub(super) fn has_same_key(&self, a: &impl Row, b: &impl Row) -> bool {
+    pub(super) fn has_same_key<'a>(&self, a: &impl Row<'a>, b: &impl Row<'a>) -> bool {
         (0..self.table.key_len).all(|column| a.value(column) == b.value(column))
     }
 
     /// Returns true if `a` comes before `b`.
     #[inline]
-    pub(super) fn is_before(&self, a: &impl Row, b: &impl Row) -> bool {
+    pub(super) fn is_before<'a>(&self, a: &impl Row<'a>, b: &impl Row<'a>) -> bool {
         self.order.compare(a, b) == Ordering::Less
     }
 
@@ -124,18 +124,24 @@ impl PickKernel {
                 |other| self.is_before(&row, &row_at(other)),
             );
         }
-        self.build_tables(first.rows().map(row_at).collect())
+        self.build_tables(first.rows(), row_at)
     }
 
-    /// Builds the table and its merge state from one row for each key.
-    pub(super) fn build_tables(&self, rows: Vec<impl Row>) -> Result<Vec<TableRows>> {
-        let mut sorted: Vec<_> = rows.iter().map(|row| (row.value(0), row)).collect();
+    /// Builds the table and its merge state from one row for each key. The rows are sorted by what identifies them,
+    /// because there can be many.
+    pub(super) fn build_tables<'a, I: Copy, R: Row<'a>>(
+        &self,
+        ids: impl Iterator<Item = I>,
+        row_at: impl Fn(I) -> R,
+    ) -> Result<Vec<TableRows>> {
         // The first value of the key is read once for each row and not at each comparison.
-        sorted.sort_unstable_by(|(a_value, a), (b_value, b)| {
-            a_value.cmp(b_value).then_with(|| self.compare_keys(*a, *b))
+        let mut sorted: Vec<(Value<'a>, I)> = ids.map(|id| (row_at(id).value(0), id)).collect();
+        sorted.sort_unstable_by(|&(a_value, a), &(b_value, b)| {
+            let by_first = a_value.cmp(&b_value);
+            by_first.then_with(|| self.compare_keys(&row_at(a), &row_at(b)))
         });
-        let rows = sorted.iter().map(|(_, row)| *row);
-        let values = |column: usize| rows.clone().map(move |row| row.value(column));
+        let row_at = &row_at;
+        let values = |column: usize| sorted.iter().map(move |&(_, id)| row_at(id).value(column));
         let mut tables = vec![TableRows {
             table: self.table,
             rows: build_rows(self.table, values)?,

@@ -4,6 +4,8 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
+use hashbrown::HashTable;
+
 use super::compact_rows::CompactRow;
 use super::first_rows::FirstRows;
 use super::pick::{PickKernel, TableRows, hash_values};
@@ -172,7 +174,8 @@ impl PickDelta {
 /// The first row of each key among all merged records.
 #[derive(Debug, Clone, Default)]
 pub struct PickedRows {
-    first: FirstRows<u32>,
+    /// The numbers of the rows, by the hashes of their keys. The hashes are not stored, because there can be many rows.
+    index: HashTable<u32>,
     stored: StoredRows,
 }
 
@@ -182,29 +185,32 @@ impl PickedRows {
         let mut translated_ids = vec![0; delta.stored.strings.num_ids()];
         for &ShardRow { key_hash, row } in &shard.0 {
             let theirs = delta.stored.row(kernel, row);
-            let has_same_key = |ours| kernel.has_same_key(&theirs, &self.stored.row(kernel, ours));
-            let ours = self.first.find(key_hash, has_same_key);
-            let range = match ours {
-                Some(ours) if kernel.is_before(&theirs, &self.stored.row(kernel, ours)) => {
+            let Self { index, stored } = self;
+            let has_same_key =
+                |&ours: &u32| kernel.has_same_key(&theirs, &stored.row(kernel, ours));
+            let range = match index.find(key_hash, has_same_key).copied() {
+                Some(ours) if kernel.is_before(&theirs, &stored.row(kernel, ours)) => {
                     let range = StoredRows::word_range(kernel, ours);
-                    self.stored.words[range.clone()].copy_from_slice(theirs.words);
+                    stored.words[range.clone()].copy_from_slice(theirs.words);
                     range
                 }
                 Some(_) => continue,
                 None => {
-                    let number = self.first.len() as u32;
-                    self.first.insert(key_hash, number);
-                    self.stored.words.extend_from_slice(theirs.words);
+                    let number = stored.len(kernel) as u32;
+                    stored.words.extend_from_slice(theirs.words);
+                    index.insert_unique(key_hash, number, |&row| {
+                        kernel.hash_key(&stored.row(kernel, row))
+                    });
                     StoredRows::word_range(kernel, number)
                 }
             };
-            let words = &mut self.stored.words[range];
+            let words = &mut stored.words[range];
             for at in kernel.layout.text_words() {
                 let our_id = &mut translated_ids[words[at] as usize];
                 if *our_id == 0
                     && let Some(text) = delta.stored.strings.get(words[at])
                 {
-                    *our_id = self.stored.strings.intern(text);
+                    *our_id = stored.strings.intern(text);
                 }
                 words[at] = *our_id;
             }
@@ -215,16 +221,22 @@ impl PickedRows {
     ///
     /// # Errors
     /// Returns an error if a column of a table exceeds the limit of Arrow (2 GiB).
-    pub fn build_tables<'a>(
-        kernel: &PickKernel,
-        states: impl IntoIterator<Item = &'a Self>,
-    ) -> Result<Vec<TableRows>> {
-        let rows = states.into_iter().flat_map(|state| {
-            let numbers = 0..state.first.len() as u32;
-            numbers.map(|number| state.stored.row(kernel, number))
+    pub fn build_tables(kernel: &PickKernel, states: &[Self]) -> Result<Vec<TableRows>> {
+        let ids = (0..).zip(states).flat_map(|(state, picked)| {
+            let rows = 0..picked.stored.len(kernel) as u32;
+            rows.map(move |row| PickedRowId { state, row })
         });
-        kernel.build_tables(rows.collect())
+        kernel.build_tables(ids, |id| {
+            states[id.state as usize].stored.row(kernel, id.row)
+        })
     }
+}
+
+/// Identifies a row among several states.
+#[derive(Debug, Clone, Copy)]
+struct PickedRowId {
+    state: u32,
+    row: u32,
 }
 
 #[cfg(test)]
@@ -275,7 +287,7 @@ mod tests {
         for shard in delta.to_shards(3) {
             picked.merge(users, &delta, &shard);
         }
-        let tables = PickedRows::build_tables(users, [&picked]).unwrap();
+        let tables = PickedRows::build_tables(users, &[picked]).unwrap();
         let state = &tables[1];
         assert_eq!(state.rows.num_rows(), USERS);
         let columns = RecordColumns::new(&state.rows).unwrap();

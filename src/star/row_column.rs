@@ -6,9 +6,9 @@ use super::value::Value;
 use crate::model::{ColumnSchema, ColumnType, RecordSchema, ValueSource};
 
 /// A row whose values can be read by the position of their columns.
-pub(crate) trait Row {
+pub(crate) trait Row<'a> {
     /// Returns the value of a column.
-    fn value(&self, column: usize) -> Value<'_>;
+    fn value(&self, column: usize) -> Value<'a>;
 }
 
 /// A row of a table that follows from one record.
@@ -22,9 +22,9 @@ pub(crate) struct RecordRow<'a> {
     pub row: usize,
 }
 
-impl Row for RecordRow<'_> {
+impl<'a> Row<'a> for RecordRow<'a> {
     #[inline(always)]
-    fn value(&self, column: usize) -> Value<'_> {
+    fn value(&self, column: usize) -> Value<'a> {
         self.columns[column].value(self.records, self.row)
     }
 }

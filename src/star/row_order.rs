@@ -91,7 +91,7 @@ impl RowOrder {
 
     /// Compares two rows. The first row of an order is the one that is picked.
     #[inline]
-    pub(crate) fn compare(&self, a: &impl Row, b: &impl Row) -> Ordering {
+    pub(crate) fn compare<'a>(&self, a: &impl Row<'a>, b: &impl Row<'a>) -> Ordering {
         for term in &self.terms {
             let order = match term {
                 RowOrderTerm::Ascending(column) => a.value(*column).cmp(&b.value(*column)),
@@ -130,11 +130,11 @@ impl LeadingIntegers<'_> {
     }
 }
 
-fn lacks_any(row: &impl Row, columns: &[usize]) -> bool {
+fn lacks_any<'a>(row: &impl Row<'a>, columns: &[usize]) -> bool {
     columns.iter().any(|&column| row.value(column).is_null())
 }
 
-fn lacks_text(row: &impl Row, column: usize) -> bool {
+fn lacks_text<'a>(row: &impl Row<'a>, column: usize) -> bool {
     matches!(row.value(column), Value::Null | Value::Text(""))
 }
 
@@ -144,8 +144,8 @@ mod tests {
 
     struct Values<'a>(&'a [Value<'a>]);
 
-    impl Row for Values<'_> {
-        fn value(&self, column: usize) -> Value<'_> {
+    impl<'a> Row<'a> for Values<'a> {
+        fn value(&self, column: usize) -> Value<'a> {
             self.0[column]
         }
     }
