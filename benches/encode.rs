@@ -31,7 +31,7 @@ fn songplay_rows(kernels: &StarKernels, events: &RecordColumns, lookup: &Lookup)
 fn user_rows(kernels: &StarKernels, events: &RecordColumns) -> RecordBatch {
     let kernel = &kernels.event_picks[0];
     let (delta, mut users) = (user_delta(kernels, events), PickedRows::default());
-    users.merge(kernel, &delta, &delta.to_shards(1)[0]);
+    users.merge(kernel, &delta, &delta.to_shards(kernel, 1)[0]);
     let tables = PickedRows::build_tables(kernel, &[users]);
     tables.unwrap().swap_remove(0).rows
 }

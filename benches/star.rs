@@ -81,7 +81,7 @@ fn merge_users(kernels: &StarKernels, deltas: &[PickDelta]) -> Vec<PickedRows> {
     let kernel = &kernels.event_picks[0];
     let mut states = vec![PickedRows::default(); SHARDS];
     for delta in deltas {
-        let shards = delta.to_shards(SHARDS);
+        let shards = delta.to_shards(kernel, SHARDS);
         for (state, shard) in states.iter_mut().zip(&shards) {
             state.merge(kernel, delta, shard);
         }

@@ -41,7 +41,7 @@ pub(super) fn write_dimensions(
         tables.push(Box::new(move || kernel.pick(batches)));
     }
     tables.push(Box::new(|| {
-        Ok(vec![lookup.build_table(&kernels.fact.lookup, batches)?])
+        lookup.build_table(&kernels.fact.lookup, batches)
     }));
     let tasks = parts + tables.len() + 1;
     let (times, (tables, objects)) = rayon::join(
@@ -50,7 +50,10 @@ pub(super) fn write_dimensions(
             rayon::join(
                 || {
                     let tables = tables.into_par_iter();
-                    tables.try_for_each(|build| write_tables(run, build))
+                    let written: Vec<Result<()>> =
+                        tables.map(|build| write_tables(run, build)).collect();
+                    // Which of several errors is reported does not depend on timing.
+                    written.into_iter().collect::<Result<()>>()
                 },
                 || write_source_objects(run, &logs.kept_by_object),
             )

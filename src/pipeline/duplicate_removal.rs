@@ -127,7 +127,8 @@ impl DuplicateRemoval<'_> {
             };
             let fact_rows = matching(&row_group, Some(&stored_columns))?;
             if fact_rows.rows.num_rows() as u64 != count {
-                return Err(fact.changed_error(&"it has different songplay_ids"));
+                let reason = format!("it has different {}s", kernel.id_column());
+                return Err(fact.changed_error(&reason));
             }
             let key_rows = match &mut key_row_groups {
                 Some(groups) if parts.lookup_keys.rows_by_batch[batch] > 0 => {

@@ -202,7 +202,7 @@ fn merge_picks(
     delta: &PickDelta,
     split: SplitNumber,
 ) {
-    let shards = delta.to_shards(merged.len());
+    let shards = delta.to_shards(kernel, merged.len());
     for turn in 0..merged.len() {
         // Workers begin at different shards, so that they do not wait for each other in a row.
         let shard = (split.index() + turn) % merged.len();

@@ -4,7 +4,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Result};
 use crate::star::deliveries::{BatchIndex, DeliveryKernel, StoredDeliveries, StoredDelivery};
-use crate::star::first_rows::keep_first;
 use crate::star::string_pool::StringPool;
 
 /// The number of locks that the candidates are divided among, so that workers seldom wait for each other.
@@ -21,11 +20,14 @@ pub(super) struct WinningDeliveries<'a> {
 
 /// The winners of some ids.
 struct WinnerShard {
-    /// The batch of each winner; `None` if there is none yet.
-    batches: Vec<Option<BatchIndex>>,
+    /// The batch of each winner; [`NO_BATCH`] if there is none yet.
+    batches: Vec<BatchIndex>,
     /// The words of each winner.
     words: Vec<u32>,
 }
+
+/// Stands for the batch of a winner that is not known yet. It saves the space of an `Option` for each duplicate id.
+const NO_BATCH: BatchIndex = BatchIndex(u32::MAX);
 
 impl<'a> WinningDeliveries<'a> {
     /// Creates the collection for a number of ids, none of which has a winner.
@@ -33,7 +35,7 @@ impl<'a> WinningDeliveries<'a> {
         let slots = ids.div_ceil(WINNER_SHARDS);
         let empty_shard = |_| {
             Mutex::new(WinnerShard {
-                batches: vec![None; slots],
+                batches: vec![NO_BATCH; slots],
                 words: vec![0; slots * kernel.num_words()],
             })
         };
@@ -59,16 +61,16 @@ impl<'a> WinningDeliveries<'a> {
             let slot = index / WINNER_SHARDS;
             let winner = &mut winners[slot * num_words..][..num_words];
             let candidate = StoredDelivery { words, batch };
-            let is_before = |kept: BatchIndex| {
-                let kept = StoredDelivery {
-                    words: winner,
-                    batch: kept,
-                };
-                self.kernel
-                    .is_stored_before(candidate, kept, || lock(&self.strings))
+            let kept = StoredDelivery {
+                words: winner,
+                batch: batches[slot],
             };
-            let loser = keep_first(&mut batches[slot], batch, is_before);
-            if loser.is_none() || batches[slot] == Some(batch) {
+            let is_first = batches[slot] == NO_BATCH
+                || self
+                    .kernel
+                    .is_stored_before(candidate, kept, || lock(&self.strings));
+            if is_first {
+                batches[slot] = batch;
                 winner.copy_from_slice(words);
             }
         }
@@ -95,7 +97,10 @@ impl<'a> WinningDeliveries<'a> {
                 .with_hint("this is a bug in sparkify: please report it")
         };
         winners
-            .map(|winner| winner.ok_or_else(missing_winner))
+            .map(|winner| match winner {
+                NO_BATCH => Err(missing_winner()),
+                winner => Ok(winner),
+            })
             .collect()
     }
 }
@@ -109,6 +114,23 @@ mod tests {
     use super::*;
     use crate::model::sparkify::SPARKIFY;
     use crate::star::kernels::StarKernels;
+
+    /// Of deliveries with the same content the one in the earlier batch wins, in whatever order they are added.
+    #[test]
+    fn order_of_addition_does_not_decide() {
+        let kernels = StarKernels::new(&SPARKIFY);
+        let kernel = &kernels.deliveries;
+        let deliveries = StoredDeliveries {
+            words: vec![0; kernel.num_words()],
+        };
+        for batches in [[4, 2, 3], [2, 3, 4], [3, 4, 2]] {
+            let winners = WinningDeliveries::new(kernel, 1);
+            for batch in batches {
+                winners.add(&[0], &deliveries, BatchIndex(batch));
+            }
+            assert_eq!(winners.into_winning_batches().unwrap(), [BatchIndex(2)]);
+        }
+    }
 
     /// Without a winner all deliveries of the event would be removed.
     #[test]

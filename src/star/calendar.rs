@@ -13,21 +13,6 @@ use crate::model::{CalendarPart, Model, TableSchema, ValueSource};
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
 
-/// The number of parts that a time has.
-const NUM_PARTS: usize = 6;
-
-/// Returns the position of a part among those that are computed.
-fn part_index(part: CalendarPart) -> usize {
-    match part {
-        CalendarPart::Hour => 0,
-        CalendarPart::Day => 1,
-        CalendarPart::Week => 2,
-        CalendarPart::Month => 3,
-        CalendarPart::Year => 4,
-        CalendarPart::Weekday => 5,
-    }
-}
-
 /// Builds the calendar of a model.
 #[derive(Debug)]
 pub struct CalendarKernel {
@@ -73,46 +58,38 @@ impl CalendarKernel {
     /// # Errors
     /// Returns an error if a year is out of range for SMALLINT or the calendar. The decoder rejects such times.
     pub fn build(&self, times: &[i64]) -> Result<RecordBatch> {
-        let mut part_columns: [Vec<i16>; NUM_PARTS] =
-            std::array::from_fn(|_| Vec::with_capacity(times.len()));
-        let mut microseconds = Vec::with_capacity(times.len());
-        // Times are sorted, so the date is computed once for each day.
-        let mut current_day: Option<(i64, DateParts)> = None;
-        for &ms in times {
-            let days = ms.div_euclid(DAY_MS);
-            let date = match current_day {
-                Some((number, date)) if number == days => date,
-                _ => DateParts::from_days(days)
-                    .ok_or_else(|| Error::failed(format!("start time {ms} ms is out of range")))?,
-            };
-            current_day = Some((days, date));
-            microseconds.push(ms * 1000);
-            let hour = (ms.rem_euclid(DAY_MS) / HOUR_MS) as i16;
-            let row = [
-                hour,
-                date.day,
-                date.week,
-                date.month,
-                date.year,
-                date.weekday,
-            ];
-            for (column, value) in part_columns.iter_mut().zip(row) {
-                column.push(value);
-            }
-        }
+        let days = DayRun::split(times)?;
+        let microseconds = times.iter().map(|ms| ms * 1000).collect();
         let mut columns: Vec<ArrayRef> =
             vec![primitive_array::<TimestampMicrosecondType>(microseconds)];
         for part in &self.parts {
-            let values = part_columns[part_index(*part)].clone();
+            let of_each_day = |value: fn(&DayRun) -> i16| {
+                let days = days.iter();
+                days.flat_map(|day| std::iter::repeat_n(value(day), day.times))
+                    .collect()
+            };
+            let values: Vec<i16> = match part {
+                CalendarPart::Hour => {
+                    let hour = |ms: &i64| (ms.rem_euclid(DAY_MS) / HOUR_MS) as i16;
+                    times.iter().map(hour).collect()
+                }
+                CalendarPart::Day => of_each_day(|day| day.day),
+                CalendarPart::Week => of_each_day(|day| day.week),
+                CalendarPart::Month => of_each_day(|day| day.month),
+                CalendarPart::Year => of_each_day(|day| day.year),
+                CalendarPart::Weekday => of_each_day(|day| day.weekday),
+            };
             columns.push(primitive_array::<Int16Type>(values));
         }
         RecordBatch::try_new(self.table.arrow_schema(), columns).map_err(Error::from_arrow)
     }
 }
 
-/// The parts of one day in UTC.
+/// Successive times of one day in UTC, and the parts of that day.
 #[derive(Debug, Clone, Copy)]
-struct DateParts {
+struct DayRun {
+    /// The number of times.
+    times: usize,
     day: i16,
     week: i16,
     month: i16,
@@ -120,12 +97,23 @@ struct DateParts {
     weekday: i16,
 }
 
-impl DateParts {
-    /// Returns the parts of the day that is `days` days after 1970-01-01.
-    fn from_days(days: i64) -> Option<Self> {
+impl DayRun {
+    /// Divides times, which are in rising order, by their days.
+    fn split(times: &[i64]) -> Result<Vec<Self>> {
+        let same_day = |a: &i64, b: &i64| a.div_euclid(DAY_MS) == b.div_euclid(DAY_MS);
+        let runs = times.chunk_by(same_day).map(|run| {
+            Self::new(run[0].div_euclid(DAY_MS), run.len())
+                .ok_or_else(|| Error::failed(format!("start time {} ms is out of range", run[0])))
+        });
+        runs.collect()
+    }
+
+    /// Returns a run of `times` times on the day that is `days` days after 1970-01-01.
+    fn new(days: i64, times: usize) -> Option<Self> {
         let date = DateTime::from_timestamp_millis(days * DAY_MS)?.date_naive();
         let to_i16 = |n: u32| i16::try_from(n).ok();
         Some(Self {
+            times,
             day: to_i16(date.day())?,
             week: to_i16(date.iso_week().week())?,
             month: to_i16(date.month())?,

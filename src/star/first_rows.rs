@@ -1,5 +1,4 @@
-//! Keeps the first row of each key: the one kernel behind users, songs, artists, the song lookup, and the deliveries of
-//! an event.
+//! Keeps the first row of each key.
 
 use hashbrown::HashTable;
 
@@ -22,102 +21,53 @@ pub(crate) fn keep_first<R: Copy>(
 }
 
 /// The first row of each key among the rows so far.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct FirstRows<R> {
     /// The indexes of the rows, by the hashes of their keys.
     index: HashTable<u32>,
     /// The rows, in the order in which their keys occurred first.
-    rows: Vec<HashedRow<R>>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct HashedRow<R> {
-    hash: u64,
-    row: R,
-}
-
-impl<R> Default for FirstRows<R> {
-    fn default() -> Self {
-        Self {
-            index: HashTable::new(),
-            rows: Vec::new(),
-        }
-    }
+    rows: Vec<R>,
 }
 
 impl<R: Copy> FirstRows<R> {
-    /// Returns the number of keys.
-    pub(super) fn len(&self) -> usize {
-        self.rows.len()
-    }
-
-    /// Returns the rows.
-    pub(super) fn rows(&self) -> impl ExactSizeIterator<Item = R> {
-        self.rows.iter().map(|hashed| hashed.row)
-    }
-
-    /// Returns the hashes of their keys.
-    pub(super) fn key_hashes(&self) -> impl ExactSizeIterator<Item = u64> {
-        self.rows.iter().map(|hashed| hashed.hash)
-    }
-
-    /// Adds a row whose key no other row has.
-    #[inline]
-    fn insert(&mut self, hash: u64, row: R) {
-        let Self { index, rows } = self;
-        index.insert_unique(hash, rows.len() as u32, |&index| rows[index as usize].hash);
-        rows.push(HashedRow { hash, row });
-    }
-
-    /// Adds a row. Of two rows with the same key the one that comes first is kept: `is_before` returns true if `row`
-    /// comes before another one.
-    #[inline]
-    pub(super) fn offer(
-        &mut self,
-        hash: u64,
-        row: R,
-        has_same_key: impl Fn(R) -> bool,
-        is_before: impl FnOnce(R) -> bool,
-    ) {
-        let Self { index, rows } = self;
-        let found = index.find(hash, |&index| has_same_key(rows[index as usize].row));
-        match found {
-            Some(&index) => {
-                let kept = &mut rows[index as usize].row;
-                if is_before(*kept) {
-                    *kept = row;
-                }
-            }
-            None => self.insert(hash, row),
-        }
-    }
-
-    /// Returns the indexes of the rows, in the order in which their keys occurred first, by the hashes of the keys.
-    pub(super) fn into_index(self) -> HashTable<u32> {
-        self.index
-    }
-}
-
-impl FirstRows<u32> {
-    /// Returns the first row of each key among numbered rows. `is_before` returns true if the first of two rows comes
-    /// before the second.
+    /// Returns the first row of each key among `rows`. `is_before` returns true if the first of two rows comes before the
+    /// second.
     #[inline]
     pub(super) fn pick(
-        num_rows: u32,
-        key_hash: impl Fn(u32) -> u64,
-        has_same_key: impl Fn(u32, u32) -> bool,
-        is_before: impl Fn(u32, u32) -> bool,
+        rows: impl Iterator<Item = R>,
+        key_hash: impl Fn(R) -> u64,
+        has_same_key: impl Fn(R, R) -> bool,
+        is_before: impl Fn(R, R) -> bool,
     ) -> Self {
-        let mut first = Self::default();
-        for row in 0..num_rows {
-            first.offer(
-                key_hash(row),
-                row,
-                |other| has_same_key(row, other),
-                |other| is_before(row, other),
-            );
+        let mut first: Vec<R> = Vec::new();
+        let mut index: HashTable<u32> = HashTable::new();
+        for row in rows {
+            let hash = key_hash(row);
+            match index.find(hash, |&other| has_same_key(row, first[other as usize])) {
+                Some(&other) => {
+                    let other = &mut first[other as usize];
+                    if is_before(row, *other) {
+                        *other = row;
+                    }
+                }
+                None => {
+                    let rehash = |&other: &u32| key_hash(first[other as usize]);
+                    index.insert_unique(hash, first.len() as u32, rehash);
+                    first.push(row);
+                }
+            }
         }
-        first
+        Self { index, rows: first }
+    }
+
+    /// Returns the rows, in the order in which their keys occurred first.
+    pub(super) fn rows(&self) -> &[R] {
+        &self.rows
+    }
+
+    /// Returns the indexes of the rows, by the hashes of their keys, and the rows.
+    pub(super) fn into_parts(self) -> (HashTable<u32>, Vec<R>) {
+        (self.index, self.rows)
     }
 }
 
@@ -128,12 +78,14 @@ mod tests {
     #[test]
     fn first_row_of_each_key_is_kept() {
         // The key of a row is its tens, and its order the ones.
-        let mut first = FirstRows::default();
-        for row in [25, 13, 21, 19, 11, 28] {
-            // All keys have the same hash.
-            first.offer(7, row, |other| other / 10 == row / 10, |other| row < other);
-        }
-        assert_eq!(first.rows().collect::<Vec<u32>>(), [21, 11]);
+        // All keys have the same hash.
+        let first = FirstRows::pick(
+            [25, 13, 21, 19, 11, 28].into_iter(),
+            |_| 7,
+            |a, b| a / 10 == b / 10,
+            |a, b| a < b,
+        );
+        assert_eq!(first.rows(), [21, 11]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! The lookup is built in shards, so that several threads can build it for a large catalog.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow_array::types::Int64Type;
@@ -17,7 +17,7 @@ use super::first_rows::FirstRows;
 use super::lookup_kernel::{EqualFields, LookupKernel};
 use super::pick::{RecordRef, TableRows, hash_values};
 use super::record_columns::{DictText, FieldColumn, RecordColumns};
-use super::row_column::{Row, RowColumn};
+use super::row_column::{RecordRow, Row, RowColumn};
 use super::table_rows::{build_array, primitive_array};
 use super::text_array::text_array;
 use super::value::{TotalOrderF64, Value};
@@ -55,25 +55,20 @@ impl LookupShard {
         hashes: &[Vec<u64>],
         shard: usize,
     ) -> Result<Self> {
-        let mut first: FirstRows<RecordRef> = FirstRows::default();
-        let row_at = |record: RecordRef| record.row(&kernel.columns, batches);
-        for (batch, hashes) in hashes.iter().enumerate() {
-            let rows = hashes.iter().enumerate();
-            for (row, &hash) in rows.filter(|&(_, &hash)| shard_index(hash) == shard) {
-                let record = RecordRef::new(batch, row);
-                let row = row_at(record);
-                let has_same_key = |other: RecordRef| {
-                    let other = row_at(other);
-                    kernel.equal_fields.iter().all(|fields| {
-                        let value = row.records.column(fields.record).value(row.row);
-                        value == other.records.column(fields.record).value(other.row)
-                    })
-                };
-                let is_before = |other| kernel.order.compare(&row, &row_at(other)).is_lt();
-                first.offer(hash, record, has_same_key, is_before);
-            }
-        }
-        let records: Vec<RecordRef> = first.rows().collect();
+        let row_at = |record: RecordRef| record.row(&kernel.pick.columns, batches);
+        let hash_of = |record: RecordRef| hashes[record.batch as usize][record.row as usize];
+        let in_shard =
+            RecordRef::all(batches).filter(|&record| shard_index(hash_of(record)) == shard);
+        let has_same_key = |a: RecordRef, b: RecordRef| {
+            let (a, b) = (row_at(a), row_at(b));
+            kernel.equal_fields.iter().all(|fields| {
+                let value = a.records.column(fields.record).value(a.row);
+                value == b.records.column(fields.record).value(b.row)
+            })
+        };
+        let is_before = |a, b| kernel.pick.is_before(&row_at(a), &row_at(b));
+        let first = FirstRows::pick(in_shard, hash_of, has_same_key, is_before);
+        let (index, records) = first.into_parts();
         let key = |fields: &EqualFields| {
             let values = records.iter().map(|&record| {
                 let row = row_at(record);
@@ -91,18 +86,21 @@ impl LookupShard {
                 })
                 .collect(),
             records,
-            index: first.into_index(),
+            index,
         })
     }
 }
 
-/// The values of one column that events take from the table, dictionary-encoded.
+/// The values of one column that events take from the table, as a dictionary.
 #[derive(Debug)]
 pub struct LookupOutput {
-    /// The key of each entry, shard after shard.
-    keys: Vec<i32>,
+    /// The key of each entry, shard after shard; `None` if each entry has a value of its own.
+    keys: Option<Vec<i32>>,
     values: Arc<StringArray>,
 }
+
+/// The number of entries by which it is decided whether the values of a column repeat.
+const SAMPLED_ENTRIES: usize = 1024;
 
 impl LookupOutput {
     /// Returns the values of the entries of all `shards`, whose records are in `batches`. `number` is the number of the
@@ -117,24 +115,44 @@ impl LookupOutput {
         shards: &[LookupShard],
         number: usize,
     ) -> Result<Self> {
-        let column = &kernel.columns[kernel.outputs[number]];
-        let mut key_by_text: HashMap<&str, i32, FixedState> = HashMap::default();
-        let mut values = Vec::new();
+        let column = kernel.outputs[number];
         let records = shards.iter().flat_map(|shard| &shard.records);
-        let keys = records.map(|record| {
-            let row = record.row(&kernel.columns, batches);
-            let Value::Text(text) = column.value(row.records, row.row) else {
+        let texts = records.map(|record| {
+            let row = record.row(&kernel.pick.columns, batches);
+            let Value::Text(text) = row.value(column) else {
                 panic!("a column that is looked up has texts, and no nulls")
             };
+            text
+        });
+        let sample: HashSet<&str> = texts.clone().take(SAMPLED_ENTRIES).collect();
+        let sampled = texts.clone().take(SAMPLED_ENTRIES).count();
+        // A search for values that hardly repeat, such as the ids of songs, would take longer than it saves.
+        if sample.len() == sampled {
+            return Ok(Self {
+                keys: None,
+                values: Arc::new(text_array(texts.map(Some))?),
+            });
+        }
+        let mut key_by_text: HashMap<&str, i32, FixedState> = HashMap::default();
+        let mut values = Vec::new();
+        let keys = texts.map(|text| {
             *key_by_text.entry(text).or_insert_with(|| {
                 values.push(text);
                 values.len() as i32 - 1
             })
         });
         Ok(Self {
-            keys: keys.collect(),
+            keys: Some(keys.collect()),
             values: Arc::new(text_array(values.into_iter().map(Some))?),
         })
+    }
+
+    /// Returns the key of an entry.
+    #[inline]
+    fn key(&self, entry: i32) -> i32 {
+        self.keys
+            .as_ref()
+            .map_or(entry, |keys| keys[entry as usize])
     }
 }
 
@@ -147,6 +165,8 @@ pub struct Lookup {
     /// The first value of the keys of all entries. The filter rejects most events without a match before their texts are
     /// hashed.
     filter: BloomFilter,
+    /// The record of each entry.
+    records: Vec<RecordRef>,
     /// The hash in the table, of each entry.
     hashes: Vec<i64>,
     outputs: Vec<LookupOutput>,
@@ -154,28 +174,31 @@ pub struct Lookup {
 
 impl Lookup {
     /// Returns the lookup of all `shards`, in order, with the columns that events take from it.
-    pub fn new(outputs: Vec<LookupOutput>, shards: Vec<LookupShard>) -> Self {
+    pub fn new(outputs: Vec<LookupOutput>, mut shards: Vec<LookupShard>) -> Self {
         let count: usize = shards.iter().map(|shard| shard.records.len()).sum();
         let mut filter = BloomFilter::new(count);
         let mut first_entries = Vec::with_capacity(shards.len());
+        let mut records = Vec::with_capacity(count);
         let mut hashes = Vec::with_capacity(count);
-        for shard in &shards {
+        for shard in &mut shards {
             first_entries.push(hashes.len() as i32);
-            hashes.extend_from_slice(&shard.hashes);
             for entry in 0..shard.records.len() {
                 filter.insert(hash_values([shard.keys[0].value(entry)].into_iter()));
             }
+            records.append(&mut shard.records);
+            hashes.append(&mut shard.hashes);
         }
         Self {
             shards,
             first_entries,
             filter,
+            records,
             hashes,
             outputs,
         }
     }
 
-    /// Builds the rows of the table from all shards, sorted by key. If different values have the same hash, the first
+    /// Builds the rows of the table from all entries, sorted by key. If different values have the same hash, the first
     /// record by the order is taken.
     ///
     /// # Errors
@@ -184,37 +207,14 @@ impl Lookup {
         &self,
         kernel: &LookupKernel,
         batches: &[RecordColumns],
-    ) -> Result<TableRows> {
-        let table = kernel.table;
-        let records = self.shards.iter().flat_map(|shard| &shard.records);
-        let rows = records.map(|record| record.row(&kernel.columns, batches));
-        let mut rows: Vec<_> = self.hashes.iter().copied().zip(rows).collect();
-        // The hash is the first column, and is not computed again.
-        let key_columns = 1..table.key_len;
-        rows.sort_unstable_by(|(a_hash, a), (b_hash, b)| {
-            let compare = |column| a.value(column).cmp(&b.value(column));
-            a_hash.cmp(b_hash).then_with(|| {
-                let by_key = key_columns.clone().map(compare).find(|order| order.is_ne());
-                by_key.unwrap_or_else(|| kernel.order.compare(a, b))
-            })
-        });
-        rows.dedup_by(|(later_hash, later), (hash, row)| {
-            let mut columns = key_columns.clone();
-            later_hash == hash && columns.all(|column| later.value(column) == row.value(column))
-        });
-        let hashes = rows.iter().map(|&(hash, _)| Value::Integer(hash));
-        let mut arrays = vec![build_array(table.columns[0].ty, hashes)?];
-        for (position, column) in table.columns.iter().enumerate().skip(1) {
-            arrays.push(build_array(
-                column.ty,
-                rows.iter().map(|(_, row)| row.value(position)),
-            )?);
-        }
-        let batch = RecordBatch::try_new(table.arrow_schema(), arrays);
-        Ok(TableRows {
-            table,
-            rows: batch.map_err(Error::from_arrow)?,
-        })
+    ) -> Result<Vec<TableRows>> {
+        let row_at = |entry: u32| EntryRow {
+            hash: self.hashes[entry as usize],
+            row: self.records[entry as usize].row(&kernel.pick.columns, batches),
+        };
+        kernel
+            .pick
+            .build_tables(0..self.records.len() as u32, row_at)
     }
 
     /// Returns the entry that an event matches. Its fields have values.
@@ -307,7 +307,7 @@ impl Lookup {
         let column = |output: &LookupOutput| {
             let mut keys = vec![0; num_rows];
             for found in matches {
-                keys[found.row as usize] = output.keys[found.entry as usize];
+                keys[found.row as usize] = output.key(found.entry);
             }
             let keys = Int32Array::try_new(keys.into(), Some(nulls.clone()));
             let values = Arc::clone(&output.values) as ArrayRef;
@@ -322,6 +322,23 @@ impl Lookup {
 struct MatchedRows {
     matches: Vec<EventMatch>,
     keyed: KeyedEvents,
+}
+
+/// The row of an entry. The hash, which is the first column, is not computed again.
+#[derive(Debug, Clone, Copy)]
+struct EntryRow<'a> {
+    hash: i64,
+    row: RecordRow<'a>,
+}
+
+impl<'a> Row<'a> for EntryRow<'a> {
+    #[inline]
+    fn value(&self, column: usize) -> Value<'a> {
+        match column {
+            0 => Value::Integer(self.hash),
+            _ => self.row.value(column),
+        }
+    }
 }
 
 /// An event and the entry that it matches.

@@ -3,21 +3,16 @@
 
 use arrow_buffer::NullBuffer;
 
-use super::pick::hash_values;
+use super::pick::{PickKernel, hash_values};
 use super::record_columns::RecordColumns;
 use super::row_column::{FieldHash, RowColumn, field_index};
-use super::row_order::RowOrder;
 use crate::model::{Model, RecordSchema, TableSchema, ValueSource};
 
 /// Looks up rows of a table for the events of a model.
 #[derive(Debug)]
 pub struct LookupKernel {
-    /// The table that is looked up in.
-    pub(super) table: &'static TableSchema,
-    /// Its columns.
-    pub(super) columns: Vec<RowColumn>,
-    /// Which of several records with equal values is found.
-    pub(super) order: RowOrder,
+    /// The table that is looked up in, and which of several records with equal values is found.
+    pub(super) pick: PickKernel,
     /// The fields that must be equal, in the looked-up record and in the event. Numbers come first, because they are
     /// compared faster.
     pub(super) equal_fields: Vec<EqualFields>,
@@ -58,7 +53,6 @@ impl LookupKernel {
             })
             .collect();
         equal_fields.sort_by_key(|fields| record.fields[fields.record].ty.is_text());
-        let names: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
         let [hash, key_columns @ ..] = &keys_table.columns[fact.key_len..] else {
             unreachable!("{} has a hash", keys_table.name)
         };
@@ -67,13 +61,7 @@ impl LookupKernel {
             position.expect("a column that is looked up belongs to the table of the lookup")
         };
         Self {
-            table,
-            columns: table
-                .columns
-                .iter()
-                .map(|column| RowColumn::new(record, column))
-                .collect(),
-            order: RowOrder::new(pick.order, &names),
+            pick: PickKernel::new(model, table, pick),
             equal_fields,
             record_hash: field_hash(record, table.columns[0].source),
             outputs: output_names.iter().map(output).collect(),

@@ -7,7 +7,6 @@ use arrow_array::RecordBatch;
 use foldhash::fast::FixedState;
 
 use super::compact_rows::RowLayout;
-use super::first_rows::FirstRows;
 use super::record_columns::{Integers, RecordColumns};
 use super::row_column::{RecordRow, Row, RowColumn};
 use super::row_order::RowOrder;
@@ -114,31 +113,30 @@ impl PickKernel {
     /// Returns an error if a column of a table exceeds the limit of Arrow (2 GiB).
     pub fn pick(&self, batches: &[RecordColumns]) -> Result<Vec<TableRows>> {
         let row_at = |record: RecordRef| record.row(&self.columns, batches);
-        let mut first: FirstRows<RecordRef> = FirstRows::default();
-        for record in RecordRef::all(batches) {
-            let row = row_at(record);
-            first.offer(
-                self.hash_key(&row),
-                record,
-                |other| self.has_same_key(&row, &row_at(other)),
-                |other| self.is_before(&row, &row_at(other)),
-            );
-        }
-        self.build_tables(first.rows(), row_at)
+        self.build_tables(RecordRef::all(batches), row_at)
     }
 
-    /// Builds the table and its merge state from one row for each key. The rows are sorted by what identifies them,
-    /// because there can be many.
+    /// Builds the table and its merge state from rows, sorted by key. Of several rows with the same key the first by the
+    /// order is taken. The rows are sorted by what identifies them, because there can be many.
     pub(super) fn build_tables<'a, I: Copy, R: Row<'a>>(
         &self,
-        ids: impl Iterator<Item = I>,
+        ids: impl Iterator<Item = I> + Clone,
         row_at: impl Fn(I) -> R,
     ) -> Result<Vec<TableRows>> {
-        // The first value of the key is read once for each row and not at each comparison.
-        let mut sorted: Vec<(Value<'a>, I)> = ids.map(|id| (row_at(id).value(0), id)).collect();
-        sorted.sort_unstable_by(|&(a_value, a), &(b_value, b)| {
-            let by_first = a_value.cmp(&b_value);
-            by_first.then_with(|| self.compare_keys(&row_at(a), &row_at(b)))
+        // Most comparisons are decided by the first bytes in which keys differ, which need no access to the rows.
+        let common_bytes = common_bytes(ids.clone().map(|id| row_at(id).value(0)));
+        let mut sorted: Vec<(u64, I)> = ids
+            .map(|id| (row_at(id).value(0).order_prefix(common_bytes), id))
+            .collect();
+        sorted.sort_unstable_by(|&(a_prefix, a), &(b_prefix, b)| {
+            a_prefix.cmp(&b_prefix).then_with(|| {
+                let (a, b) = (row_at(a), row_at(b));
+                let by_key = self.compare_keys(&a, &b);
+                by_key.then_with(|| self.order.compare(&a, &b))
+            })
+        });
+        sorted.dedup_by(|&mut (later_prefix, later), &mut (prefix, first)| {
+            later_prefix == prefix && self.has_same_key(&row_at(later), &row_at(first))
         });
         let row_at = &row_at;
         let values = |column: usize| sorted.iter().map(move |&(_, id)| row_at(id).value(column));
@@ -156,6 +154,23 @@ impl PickKernel {
     }
 }
 
+/// Returns the number of bytes with which all texts begin.
+fn common_bytes<'a>(mut values: impl Iterator<Item = Value<'a>>) -> usize {
+    let Some(first) = values.next() else {
+        return 0;
+    };
+    let common = values.try_fold(usize::MAX, |common, value| {
+        match common.min(first.common_bytes(value)) {
+            0 => None,
+            common => Some(common),
+        }
+    });
+    match common {
+        None | Some(usize::MAX) => 0,
+        Some(common) => common,
+    }
+}
+
 /// Returns the hash of some values.
 #[inline]
 pub(super) fn hash_values<'a>(values: impl Iterator<Item = Value<'a>>) -> u64 {
@@ -168,13 +183,14 @@ pub(super) fn hash_values<'a>(values: impl Iterator<Item = Value<'a>>) -> u64 {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RecordRef {
     /// The index of its batch.
-    batch: u32,
-    row: u32,
+    pub batch: u32,
+    /// Its row in the batch.
+    pub row: u32,
 }
 
 impl RecordRef {
     /// Returns the positions of all records.
-    pub(super) fn all(batches: &[RecordColumns]) -> impl Iterator<Item = Self> {
+    pub(super) fn all(batches: &[RecordColumns]) -> impl Iterator<Item = Self> + Clone {
         let rows = batches.iter().map(RecordColumns::num_rows).enumerate();
         rows.flat_map(|(batch, rows)| (0..rows).map(move |row| Self::new(batch, row)))
     }

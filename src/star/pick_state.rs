@@ -51,8 +51,6 @@ impl StoredRows {
 #[derive(Debug, Clone, Default)]
 pub struct PickDelta {
     stored: StoredRows,
-    /// The hash of the key of each row.
-    key_hashes: Vec<u64>,
     /// The number of rows after the last compaction.
     compacted_rows: usize,
 }
@@ -75,7 +73,6 @@ impl PickDelta {
             records,
             row: row as usize,
         };
-        let num_rows = records.num_rows() as u32;
         let leading = kernel.order.leading_integers(&kernel.columns, records);
         let is_before = |a: u32, b: u32| {
             let order = leading.map_or(Ordering::Equal, |leading| leading.compare(a, b));
@@ -84,22 +81,21 @@ impl PickDelta {
                 order => order == Ordering::Less,
             }
         };
+        let rows = 0..records.num_rows() as u32;
         let first = match kernel.integer_keys(records) {
-            // Integers are compared a few times faster as such.
             Some(keys) => FirstRows::pick(
-                num_rows,
+                rows,
                 |row| hash_values([Value::Integer(keys.at(row))].into_iter()),
                 |a, b| keys.at(a) == keys.at(b),
                 is_before,
             ),
             None => FirstRows::pick(
-                num_rows,
+                rows,
                 |row| kernel.hash_key(&row_at(row)),
                 |a, b| kernel.has_same_key(&row_at(a), &row_at(b)),
                 is_before,
             ),
         };
-        self.key_hashes.extend(first.key_hashes());
         self.store(kernel, records, first.rows());
         // Compacting after each doubling costs little and keeps the list short.
         if self.stored.len(kernel) > MIN_COMPACT_ROWS.max(2 * self.compacted_rows) {
@@ -108,12 +104,7 @@ impl PickDelta {
     }
 
     /// Copies the rows of some records.
-    fn store(
-        &mut self,
-        kernel: &PickKernel,
-        records: &RecordColumns,
-        rows: impl ExactSizeIterator<Item = u32>,
-    ) {
+    fn store(&mut self, kernel: &PickKernel, records: &RecordColumns, rows: &[u32]) {
         let mut interners: Vec<Option<ColumnInterner<'_>>> = kernel
             .columns
             .iter()
@@ -127,7 +118,7 @@ impl PickDelta {
             .collect();
         let StoredRows { words, strings } = &mut self.stored;
         words.reserve(rows.len() * kernel.layout.num_words());
-        for row in rows {
+        for &row in rows {
             let columns = kernel.columns.iter().zip(&mut interners).enumerate();
             for (position, (column, interner)) in columns {
                 match interner {
@@ -142,27 +133,27 @@ impl PickDelta {
     }
 
     fn compact(&mut self, kernel: &PickKernel) {
-        let rows = self.stored.len(kernel) as u32;
         let row_at = |row: u32| self.stored.row(kernel, row);
         let first = FirstRows::pick(
-            rows,
-            |row| self.key_hashes[row as usize],
+            0..self.stored.len(kernel) as u32,
+            |row| kernel.hash_key(&row_at(row)),
             |a, b| kernel.has_same_key(&row_at(a), &row_at(b)),
             |a, b| kernel.is_before(&row_at(a), &row_at(b)),
         );
-        let mut words = Vec::with_capacity(first.len() * kernel.layout.num_words());
-        for row in first.rows() {
+        let rows = first.rows();
+        let mut words = Vec::with_capacity(rows.len() * kernel.layout.num_words());
+        for &row in rows {
             words.extend_from_slice(row_at(row).words);
         }
-        self.compacted_rows = first.len();
-        self.key_hashes = first.key_hashes().collect();
+        self.compacted_rows = rows.len();
         self.stored.words = words;
     }
 
     /// Divides the rows into `shard_count` shards by their keys.
-    pub fn to_shards(&self, shard_count: usize) -> Vec<PickDeltaShard> {
+    pub fn to_shards(&self, kernel: &PickKernel, shard_count: usize) -> Vec<PickDeltaShard> {
         let mut shards = vec![PickDeltaShard::default(); shard_count];
-        for (row, &key_hash) in (0..).zip(&self.key_hashes) {
+        for row in 0..self.stored.len(kernel) as u32 {
+            let key_hash = kernel.hash_key(&self.stored.row(kernel, row));
             // The hash table of a shard uses the bits at both ends.
             let shard = (key_hash >> 32) as usize % shard_count;
             shards[shard].0.push(ShardRow { key_hash, row });
@@ -284,7 +275,7 @@ mod tests {
             assert!(delta.stored.len(users) <= MIN_COMPACT_ROWS.max(2 * USERS) + USERS);
         }
         let mut picked = PickedRows::default();
-        for shard in delta.to_shards(3) {
+        for shard in delta.to_shards(users, 3) {
             picked.merge(users, &delta, &shard);
         }
         let tables = PickedRows::build_tables(users, &[picked]).unwrap();

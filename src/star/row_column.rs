@@ -195,3 +195,65 @@ impl HashedField {
 fn undocumented_hash() -> ! {
     panic!("FNV_HASH of a double is not documented")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray};
+
+    use super::*;
+    use crate::model::sparkify::{EVENT_RECORD, SONG_RECORD};
+
+    /// The values were computed by another implementation of
+    /// `fnv_hash(artist_name, fnv_hash(0::smallint, fnv_hash(title)))`.
+    #[test]
+    fn texts_are_hashed_with_a_separator() {
+        let songs = [
+            ("Title", "Artist"),
+            ("", ""),
+            ("Café del Mar", "Björk"),
+            ("ab", "c"),
+            ("a", "bc"),
+        ];
+        let names = ["song_id", "title", "artist_id", "artist_name"];
+        let text = |text: fn(&(&'static str, &'static str)) -> &'static str| -> ArrayRef {
+            Arc::new(StringArray::from_iter_values(songs.iter().map(text)))
+        };
+        let [title, artist] = [text(|song| song.0), text(|song| song.1)];
+        let arrays = [title.clone(), title, artist.clone(), artist];
+        let batch = RecordBatch::try_from_iter(names.into_iter().zip(arrays)).unwrap();
+        let songs = RecordColumns::new(&batch).unwrap();
+        let hash = FieldHash::new(&SONG_RECORD, &["title", "artist_name"]);
+        let hashes = hash.values(&songs);
+        let expected = [
+            1_465_977_823_591_457_354,
+            590_684_067_820_433_389,
+            6_237_502_759_999_602_554,
+        ];
+        assert_eq!(hashes[..3], expected);
+        assert_ne!(hashes[3], hashes[4]);
+        let one_by_one = (0..5).map(|row| hash.value_of_present(&songs, row));
+        assert_eq!(hashes, one_by_one.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn hashes_of_numbers_do_not_depend_on_how_they_are_computed() {
+        let arrays: [ArrayRef; 4] = [
+            Arc::new(Int64Array::from(vec![1, -1])),
+            Arc::new(Int32Array::from(vec![i32::MIN, 7])),
+            Arc::new(Int32Array::from(vec![0, i32::MAX])),
+            Arc::new(Int32Array::from(vec![3, 4])),
+        ];
+        let names = ["ts", "userId", "sessionId", "itemInSession"];
+        let batch = RecordBatch::try_from_iter(names.into_iter().zip(arrays)).unwrap();
+        let events = RecordColumns::new(&batch).unwrap();
+        let hash = FieldHash::new(
+            &EVENT_RECORD,
+            &["userId", "ts", "sessionId", "itemInSession"],
+        );
+        let one_by_one = [0, 1].map(|row| hash.value_of_present(&events, row));
+        assert_eq!(hash.values(&events), one_by_one);
+        assert_eq!(hash.value(&events, 1), Value::Integer(one_by_one[1]));
+    }
+}

@@ -25,6 +25,40 @@ impl<'a> Value<'a> {
         matches!(self, Self::Null)
     }
 
+    /// Returns an integer by which values of one column are ordered, except that different values can have the same. All
+    /// texts of the column begin with the same `common_bytes` bytes.
+    #[inline]
+    pub(super) fn order_prefix(self, common_bytes: usize) -> u64 {
+        const SIGN: u64 = 1 << 63;
+        match self {
+            Self::Integer(value) => value.cast_unsigned() ^ SIGN,
+            // In IEEE total order the bits of negative doubles are in falling order.
+            Self::Double(value) => match value.0.to_bits() {
+                bits if bits & SIGN != 0 => !bits,
+                bits => bits ^ SIGN,
+            },
+            Self::Text(value) => {
+                let rest = &value.as_bytes()[common_bytes..];
+                let mut first = [0; 8];
+                let len = rest.len().min(first.len());
+                first[..len].copy_from_slice(&rest[..len]);
+                u64::from_be_bytes(first)
+            }
+            Self::Null => u64::MAX,
+        }
+    }
+
+    /// Returns the number of bytes with which both texts begin; 0 for values that are not texts.
+    pub(super) fn common_bytes(self, other: Self) -> usize {
+        match (self, other) {
+            (Self::Text(a), Self::Text(b)) => {
+                let pairs = a.bytes().zip(b.bytes());
+                pairs.take_while(|(a, b)| a == b).count()
+            }
+            _ => 0,
+        }
+    }
+
     /// Returns an integer; `None` for null.
     ///
     /// # Panics
@@ -105,6 +139,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn texts_are_ordered_by_what_follows_their_common_beginning() {
+        let texts = ["song-0000001", "song-0000002", "song-0000002x", "song-1"].map(Value::Text);
+        let common = texts.map(|text| text.common_bytes(texts[0]));
+        assert_eq!(common, [12, 11, 11, 5]);
+        assert!(texts.is_sorted_by(|a, b| a.order_prefix(5) < b.order_prefix(5)));
+        assert_eq!(Value::Integer(1).common_bytes(Value::Integer(1)), 0);
+    }
+
+    #[test]
     fn null_is_last_in_every_type() {
         let double = |value| Value::Double(TotalOrderF64(value));
         let columns = [
@@ -124,6 +167,7 @@ mod tests {
         ];
         for values in columns {
             assert!(values.is_sorted_by(|a, b| a < b), "{values:?}");
+            assert!(values.is_sorted_by_key(|value| value.order_prefix(0)));
         }
     }
 }

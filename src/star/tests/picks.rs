@@ -32,8 +32,8 @@ fn format_tables(tables: &[TableRows]) -> Vec<(&'static str, Vec<String>)> {
     tables.iter().map(format).collect()
 }
 
-/// Returns the expected rows of `branches`.
-fn expected_branches(sales: &[Sale]) -> Vec<String> {
+/// Returns the expected rows of `branches` and of its state.
+fn expected_branches(sales: &[Sale]) -> [Vec<String>; 2] {
     let precedence = |s: &Sale| {
         (
             s.floor.is_none() || s.area.is_none(),
@@ -51,18 +51,23 @@ fn expected_branches(sales: &[Sale]) -> Vec<String> {
             *kept = sale;
         }
     }
-    let row = |s: &Sale| {
-        let key = (Value::Text(s.country), Value::Integer(s.branch.into()));
-        let values = (text(s.street), integer(s.floor), double(s.area));
-        format!(
-            "{:?}|{:?}|{:?}|{:?}|{:?}",
-            key.0, key.1, values.0, values.1, values.2
-        )
+    let format = |s: &Sale, values: &[Value<'_>]| {
+        let key = [Value::Text(s.country), Value::Integer(s.branch.into())];
+        let row = key.iter().chain(values).map(|value| format!("{value:?}"));
+        row.collect::<Vec<_>>().join("|")
     };
-    first.values().map(|sale| row(sale)).collect()
+    let rows = first.values().map(|sale| {
+        let values = [text(sale.street), integer(sale.floor), double(sale.area)];
+        format(sale, &values)
+    });
+    let state = first
+        .values()
+        .map(|sale| format(sale, &[Value::Integer(sale.receipt)]));
+    [rows.collect(), state.collect()]
 }
 
-/// A pick of records in memory, one of records that pass by in batches of any size, and plain loops are the same.
+/// Plain loops, a pick from records in memory, and a pick from records that pass by have the same result, for batches of
+/// any size and any number of shards.
 #[test]
 fn picks_do_not_depend_on_batches_and_shards() {
     let kernels = StarKernels::new(&SHOPS);
@@ -73,11 +78,8 @@ fn picks_do_not_depend_on_batches_and_shards() {
         let mut rng = Rng::with_seed(seed);
         let sales = random_sales(&mut rng, 40);
         let in_memory = kernel.pick(&[sale_columns(&sales)]).unwrap();
-        assert_eq!(
-            format_rows(&in_memory[0].rows),
-            expected_branches(&sales),
-            "seed {seed}"
-        );
+        let found = [0, 1].map(|table: usize| format_rows(&in_memory[table].rows));
+        assert_eq!(found, expected_branches(&sales), "seed {seed}");
 
         let batches: Vec<_> = sales.chunks(rng.usize(1..40)).map(sale_columns).collect();
         assert_eq!(
@@ -89,7 +91,7 @@ fn picks_do_not_depend_on_batches_and_shards() {
         for group in batches.chunks(rng.usize(1..4)) {
             let mut delta = PickDelta::default();
             group.iter().for_each(|batch| delta.add(kernel, batch));
-            let delta_shards = delta.to_shards(shards.len());
+            let delta_shards = delta.to_shards(kernel, shards.len());
             for (picked, shard) in shards.iter_mut().zip(&delta_shards) {
                 picked.merge(kernel, &delta, shard);
             }

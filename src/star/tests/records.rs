@@ -36,7 +36,8 @@ pub(super) fn random_sales(rng: &mut Rng, count: usize) -> Vec<Sale> {
         branch: rng.i32(-1..2),
         street: rng.bool().then(|| TEXTS[rng.usize(..TEXTS.len())]),
         floor: rng.bool().then(|| rng.i32(-1..2)),
-        area: rng.bool().then(|| f64::from(rng.i32(-1..2))),
+        // The negation of 0.0 is -0.0.
+        area: rng.bool().then(|| -f64::from(rng.i32(-1..2))),
         product: rng.bool().then(|| TEXTS[rng.usize(..TEXTS.len())]),
         size: rng.bool().then(|| rng.i32(0..2)),
     };
@@ -105,8 +106,11 @@ pub(super) fn integer(value: Option<i32>) -> Value<'static> {
     value.map_or(Value::Null, |value| Value::Integer(value.into()))
 }
 
+/// Returns a double, with 0.0 in place of -0.0.
 pub(super) fn double(value: Option<f64>) -> Value<'static> {
-    value.map_or(Value::Null, |value| Value::Double(TotalOrderF64(value)))
+    value.map_or(Value::Null, |value| {
+        Value::Double(TotalOrderF64(value + 0.0))
+    })
 }
 
 /// Returns prices as (product, size, edition, code).
