@@ -27,9 +27,9 @@ pub mod model {
     //! The description of the star schema.
 
     pub use crate::model::{
-        CalendarPart, ColumnSchema, ColumnType, Distribution, FactRule, FieldType, LookupRule,
-        Model, OrderTerm, PickRule, RecordField, RecordFilter, RecordSchema, RedshiftLayout,
-        Reference, TableRule, TableSchema, ValueSource,
+        CalendarPart, ColumnSchema, ColumnType, Distribution, FactRule, FieldType, HistoryColumns,
+        LookupRule, Model, OrderTerm, PickRule, RecordField, RecordFilter, RecordSchema,
+        RedshiftLayout, Reference, TableRule, TableSchema, ValueSource,
     };
 
     pub mod sparkify {

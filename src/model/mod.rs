@@ -4,6 +4,7 @@
 //! Everything else reads this description: the decoder and the kernels in [`star`](crate::star), the SQL of the
 //! warehouses, the check of their catalogs, and the data dictionary. [`sparkify`] is the built-in model.
 
+mod check;
 mod column;
 
 mod record;
@@ -15,5 +16,5 @@ mod table;
 pub use column::{CalendarPart, ColumnSchema, ColumnType, ValueSource};
 pub use record::{FieldType, RecordField, RecordFilter, RecordSchema};
 pub use rule::{FactRule, LookupRule, OrderTerm, PickRule, TableRule};
-pub use star::Model;
+pub use star::{HistoryColumns, Model};
 pub use table::{Distribution, RedshiftLayout, Reference, TableSchema};

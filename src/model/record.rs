@@ -72,7 +72,7 @@ pub struct RecordFilter {
 }
 
 /// The schema of one kind of record.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct RecordSchema {
     /// The name of the kind.
     pub name: &'static str,

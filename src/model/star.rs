@@ -5,7 +5,7 @@ use super::rule::{FactRule, PickRule, TableRule};
 use super::table::TableSchema;
 
 /// A star schema: its records and its tables.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Model {
     /// The name of the model.
     pub name: &'static str,
@@ -20,6 +20,21 @@ pub struct Model {
     pub load_history: &'static TableSchema,
 }
 
+/// The names of the columns of the history of loads.
+#[derive(Debug, Clone, Copy)]
+pub struct HistoryColumns {
+    /// The run that wrote the dataset.
+    pub run: &'static str,
+    /// The object.
+    pub object: &'static str,
+    /// The version of its content.
+    pub version: &'static str,
+    /// The number of its events.
+    pub rows: &'static str,
+    /// When it was loaded.
+    pub loaded_at: &'static str,
+}
+
 #[expect(
     clippy::expect_used,
     reason = "a model is consistent: each name that it contains belongs to something"
@@ -28,6 +43,11 @@ impl Model {
     /// Returns the tables of a dataset, which a run writes as Parquet.
     pub fn dataset_tables(&self) -> impl Iterator<Item = &'static TableSchema> {
         self.star.iter().chain(self.merge_state).copied()
+    }
+
+    /// Returns the tables of a dataset and of a warehouse.
+    pub fn all_tables(&self) -> impl Iterator<Item = &'static TableSchema> {
+        self.dataset_tables().chain([self.load_history])
     }
 
     /// Returns the tables of a warehouse.
@@ -71,8 +91,7 @@ impl Model {
     /// # Panics
     /// Panics if the model has no such table.
     pub fn table(&self, name: &str) -> &'static TableSchema {
-        self.dataset_tables()
-            .chain([self.load_history])
+        self.all_tables()
             .find(|table| table.name == name)
             .expect("a name in the model belongs to a table of the model")
     }
@@ -82,6 +101,24 @@ impl Model {
         self.dataset_tables()
             .find(|table| table.rule == TableRule::SourceObjects)
             .expect("a dataset lists the objects that it was built from")
+    }
+
+    /// Returns the names of the columns of the history of loads.
+    ///
+    /// # Panics
+    /// Panics if it has other columns.
+    pub fn history_columns(&self) -> HistoryColumns {
+        let names: Vec<&str> = self.load_history.columns.iter().map(|c| c.name).collect();
+        let [run, object, version, rows, loaded_at] = names[..] else {
+            unreachable!("the history has a run, three columns of source objects, and a time")
+        };
+        HistoryColumns {
+            run,
+            object,
+            version,
+            rows,
+            loaded_at,
+        }
     }
 
     /// Returns a record by its name.

@@ -8,7 +8,7 @@ use super::column::ColumnSchema;
 use super::rule::TableRule;
 
 /// A table of the star schema, of the merge state, or of the history of loads.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TableSchema {
     /// The name of the table.
     pub name: &'static str,

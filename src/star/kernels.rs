@@ -23,7 +23,12 @@ pub struct StarKernels {
 
 impl StarKernels {
     /// Returns the kernels of a model.
+    ///
+    /// # Panics
+    /// Panics if the model is not consistent: rows would be wrong.
+    #[expect(clippy::expect_used, reason = "an inconsistent model is a bug")]
     pub fn new(model: &Model) -> Self {
+        model.check().expect("the model is consistent");
         let (_, fact_rule) = model.fact();
         let picks = |record: &str| {
             let of_record = model.picks().filter(|(_, rule)| rule.record == record);

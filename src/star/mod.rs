@@ -11,7 +11,7 @@
 //! - `deliveries`: which of several deliveries of an event is kept.
 //! - `calendar`: one row for each distinct time.
 //!
-//! `first_rows` and `row_order` keep the first row of a key by an order, for all of them.
+//! All of them compare rows by `row_order`. `first_rows` keeps the first row of each key.
 
 pub(crate) mod bloom_filter;
 pub(crate) mod calendar;

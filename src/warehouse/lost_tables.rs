@@ -129,7 +129,7 @@ fn nonempty_tables(
     session: &mut WarehouseSession,
     tables: impl Iterator<Item = &'static TableSchema>,
 ) -> std::result::Result<BTreeSet<String>, StatementError> {
-    let query = nonempty_tables_query(tables);
+    let query = nonempty_tables_query(&SPARKIFY, tables);
     if query.is_empty() {
         return Ok(BTreeSet::new());
     }

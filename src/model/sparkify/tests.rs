@@ -1,176 +1,20 @@
-//! The built-in model is consistent.
+//! The built-in model is consistent, and models that are not are found.
 
-use std::collections::BTreeSet;
-
+use super::merge_state::{STATE_SONGPLAYS, STATE_SONGS};
 use super::model::SPARKIFY;
-use crate::model::column::ColumnType::{BigInt, Double, Integer, SmallInt, Timestamp, Varchar};
+use super::records::EVENT_RECORD;
+use super::star_tables::{ARTISTS, SONGPLAYS, SONGS, TIME, USERS};
+use crate::model::column::ColumnType::Integer;
+use crate::model::column::ValueSource::{Field, Hash};
 use crate::model::column::{ColumnSchema, ValueSource};
-use crate::model::record::FieldType;
-use crate::model::rule::{OrderTerm, TableRule};
-use crate::model::table::TableSchema;
-
-fn all_tables() -> impl Iterator<Item = &'static TableSchema> {
-    SPARKIFY.dataset_tables().chain([SPARKIFY.load_history])
-}
+use crate::model::rule::OrderTerm::{Ascending, Descending};
+use crate::model::rule::{FactRule, PickRule, TableRule};
+use crate::model::star::Model;
+use crate::model::table::{Reference, TableSchema};
 
 #[test]
-fn names_are_distinct() {
-    let mut tables = BTreeSet::new();
-    let mut dirs = BTreeSet::new();
-    for table in all_tables() {
-        assert!(tables.insert(table.name), "{}", table.name);
-        assert!(dirs.insert(table.dir), "{}", table.dir);
-        let columns: BTreeSet<_> = table.columns.iter().map(|column| column.name).collect();
-        assert_eq!(columns.len(), table.columns.len(), "{}", table.name);
-    }
-}
-
-/// A column has a type that can hold the values of its field, and is nullable if the field is.
-#[test]
-fn columns_fit_their_fields() {
-    for table in all_tables() {
-        let field = |key: &str| {
-            let record = SPARKIFY.record_of(table).unwrap();
-            *record.fields.iter().find(|field| field.key == key).unwrap()
-        };
-        for column in table.columns {
-            let context = format!("{}.{}", table.name, column.name);
-            match column.source {
-                ValueSource::Field(key) => {
-                    let field = field(key);
-                    let fits = match (field.ty, column.ty) {
-                        (
-                            FieldType::Text { max_bytes } | FieldType::DictText { max_bytes },
-                            Varchar(bytes),
-                        ) => bytes == max_bytes,
-                        (FieldType::Int32, Integer) | (FieldType::Double, Double) => true,
-                        (FieldType::Int64 { .. }, BigInt | Timestamp) => true,
-                        _ => false,
-                    };
-                    assert!(fits, "{context}");
-                    // A row of the keys of a lookup exists only if all values are there.
-                    let is_key = matches!(table.rule, TableRule::LookupKeys { .. });
-                    assert_eq!(column.nullable, !field.required && !is_key, "{context}");
-                }
-                ValueSource::Hash(keys) => {
-                    assert!(keys.iter().all(|key| field(key).key == *key));
-                    assert_eq!((column.ty, column.nullable), (BigInt, false), "{context}");
-                }
-                ValueSource::CalendarPart(key, _) => {
-                    assert!(
-                        matches!(field(key).ty, FieldType::Int64 { .. }),
-                        "{context}"
-                    );
-                    assert_eq!((column.ty, column.nullable), (SmallInt, false), "{context}");
-                }
-                ValueSource::Lookup(name) => {
-                    let looked_up = SPARKIFY.lookup().0.column(name).unwrap();
-                    assert_eq!(
-                        (column.ty, column.nullable),
-                        (looked_up.ty, true),
-                        "{context}"
-                    );
-                }
-                ValueSource::Engine => {
-                    assert!(SPARKIFY.record_of(table).is_none(), "{context}")
-                }
-            }
-        }
-    }
-}
-
-#[test]
-fn references_point_to_primary_keys() {
-    for table in all_tables() {
-        for reference in table.references {
-            let column = table.column(reference.column).unwrap();
-            let [key] = SPARKIFY.table(reference.table).key() else {
-                panic!("{} has a primary key of one column", reference.table)
-            };
-            assert_eq!(column.ty, key.ty, "{}", reference.name);
-        }
-        assert!(
-            table.column(table.redshift.sort_key).is_some(),
-            "{}",
-            table.name
-        );
-    }
-}
-
-/// A later load must be able to repeat each choice.
-#[test]
-fn every_order_is_in_a_table_and_its_state() {
-    let names = |table: &TableSchema| -> Vec<&str> {
-        table.columns.iter().map(|column| column.name).collect()
-    };
-    for table in all_tables() {
-        let (order, state, key) = match table.rule {
-            TableRule::Pick(rule) => (rule.order, rule.state, table.key()),
-            TableRule::Fact(rule) => (rule.order, Some(rule.lookup.keys), table.key()),
-            _ => continue,
-        };
-        let mut known = names(table);
-        if let Some(state) = state {
-            let state = SPARKIFY.table(state);
-            assert_eq!(
-                state.columns[..key.len()]
-                    .iter()
-                    .map(|c| c.name)
-                    .collect::<Vec<_>>(),
-                key.iter().map(|c| c.name).collect::<Vec<_>>()
-            );
-            known.extend(names(state));
-        }
-        for name in order.iter().flat_map(OrderTerm::columns) {
-            assert!(known.contains(name), "{}: {name}", table.name);
-        }
-    }
-}
-
-#[test]
-fn lookup_keys_are_the_primary_key_of_the_lookup_table() {
-    let (fact, rule) = SPARKIFY.fact();
-    let (table, lookup_rule) = SPARKIFY.lookup();
-    assert_eq!(lookup_rule.state, None);
-    let keys = SPARKIFY.table(rule.lookup.keys);
-    let key = |column: &ColumnSchema| (column.name, column.ty);
-    let found: Vec<_> = keys.columns[fact.key_len..].iter().map(key).collect();
-    assert_eq!(found, table.key().iter().map(key).collect::<Vec<_>>());
-}
-
-/// The choice between deliveries would otherwise not determine the row.
-#[test]
-fn deliveries_differ_only_in_the_order_and_the_lookup() {
-    let (fact, rule) = SPARKIFY.fact();
-    let [key] = fact.key() else {
-        panic!("the key has one column")
-    };
-    let ValueSource::Hash(hashed) = key.source else {
-        panic!("the key is a hash")
-    };
-    for column in fact.values() {
-        let is_determined = match column.source {
-            ValueSource::Field(field) | ValueSource::CalendarPart(field, _) => {
-                hashed.contains(&field)
-                    || rule
-                        .order
-                        .iter()
-                        .any(|term| term.columns().contains(&column.name))
-            }
-            ValueSource::Lookup(_) => true,
-            ValueSource::Hash(_) | ValueSource::Engine => false,
-        };
-        assert!(is_determined, "{}", column.name);
-    }
-}
-
-#[test]
-fn load_history_has_the_columns_of_source_objects() {
-    let [_, source @ .., loaded_at] = SPARKIFY.load_history.columns else {
-        panic!("the history has more than one column")
-    };
-    assert_eq!(source, SPARKIFY.source_objects().columns);
-    assert_eq!(loaded_at.ty, Timestamp);
+fn built_in_model_is_consistent() {
+    assert_eq!(SPARKIFY.check(), Ok(()));
 }
 
 #[test]
@@ -186,6 +30,185 @@ fn tables_follow_those_they_refer_to() {
                 reference.name
             );
         }
+    }
+}
+
+/// Returns the built-in model with another table in place of the one of the same name.
+fn with_table(changed: TableSchema) -> Model {
+    let changed: &'static TableSchema = Box::leak(Box::new(changed));
+    let replace = |tables: &[&'static TableSchema]| -> &'static [&'static TableSchema] {
+        let tables = tables.iter().map(|table| match table.name == changed.name {
+            true => changed,
+            false => table,
+        });
+        Box::leak(tables.collect())
+    };
+    Model {
+        star: replace(SPARKIFY.star),
+        merge_state: replace(SPARKIFY.merge_state),
+        ..SPARKIFY
+    }
+}
+
+/// Returns a table with one column changed.
+fn with_column(table: &TableSchema, name: &str, change: impl Fn(&mut ColumnSchema)) -> TableSchema {
+    let mut columns = table.columns.to_vec();
+    change(&mut columns[table.position(name).unwrap()]);
+    TableSchema {
+        columns: Box::leak(columns.into()),
+        ..*table
+    }
+}
+
+fn with_source(table: &TableSchema, name: &str, source: ValueSource) -> Model {
+    with_table(with_column(table, name, |column| column.source = source))
+}
+
+fn pick_rule(table: &TableSchema) -> PickRule {
+    match table.rule {
+        TableRule::Pick(rule) => rule,
+        _ => panic!("{} is picked", table.name),
+    }
+}
+
+fn with_pick(table: &TableSchema, change: impl Fn(&mut PickRule)) -> Model {
+    let mut rule = pick_rule(table);
+    change(&mut rule);
+    with_table(TableSchema {
+        rule: TableRule::Pick(rule),
+        ..*table
+    })
+}
+
+fn with_fact(change: impl Fn(&mut FactRule)) -> Model {
+    let (_, mut rule) = SPARKIFY.fact();
+    change(&mut rule);
+    with_table(TableSchema {
+        rule: TableRule::Fact(rule),
+        ..SONGPLAYS
+    })
+}
+
+/// Each of these models would be computed wrongly, or not at all.
+#[test]
+fn inconsistent_models_are_found() {
+    let songs_refer = |table| {
+        let references = [Reference {
+            name: "to_songs",
+            column: "artist_id",
+            table,
+        }];
+        with_table(TableSchema {
+            references: Box::leak(references.into()),
+            ..ARTISTS
+        })
+    };
+    let renamed = |name| with_column(&SONGPLAYS, "location", |column| column.name = name);
+    let cases = [
+        (with_table(renamed("level")), "a column occurs twice"),
+        (songs_refer("nothing"), "no table nothing"),
+        (songs_refer("songs"), "it refers to itself"),
+        (
+            with_pick(&USERS, |rule| rule.record = "nothing"),
+            "no record nothing",
+        ),
+        (
+            with_fact(|rule| rule.lookup.table = "time"),
+            "time is not picked from records",
+        ),
+        (
+            with_fact(|rule| rule.record = "song"),
+            "the fact table is looked up in its own record",
+        ),
+        (
+            with_pick(&USERS, |rule| rule.state = None),
+            "state_users is not merge state",
+        ),
+        (
+            with_table(with_column(&USERS, "gender", |column| {
+                column.nullable = false
+            })),
+            "column gender: it does not hold the values of its source",
+        ),
+        (
+            with_table(with_column(&SONGS, "duration", |column| {
+                column.ty = Integer
+            })),
+            "column duration: it does not hold the values of its source",
+        ),
+        (
+            with_source(&TIME, "hour", Field("nothing")),
+            "its record has no such field",
+        ),
+        (
+            with_source(&SONGPLAYS, "songplay_id", Hash(&["length"])),
+            "a double has no documented hash",
+        ),
+        (
+            with_source(&SONGPLAYS, "songplay_id", Hash(&["userId", "song"])),
+            "the hash of a field that is not required",
+        ),
+        (
+            with_source(&SONGPLAYS, "songplay_id", Field("ts")),
+            "its primary key is not a hash",
+        ),
+        (
+            with_source(&STATE_SONGPLAYS, "song_key", Hash(&["artist", "song"])),
+            "song_key is not a key of equal values",
+        ),
+        (
+            with_source(&STATE_SONGS, "song_key", Hash(&["title"])),
+            "its keys leave out some of the equal values",
+        ),
+        (
+            with_fact(|rule| rule.lookup.equal = &[("song", "title"), ("length", "year")]),
+            "length and year cannot be compared",
+        ),
+        (
+            with_pick(&SONGS, |rule| {
+                rule.order = &[
+                    Ascending("title"),
+                    Ascending("artist_id"),
+                    Ascending("year"),
+                ]
+            }),
+            "the order does not decide about duration",
+        ),
+        (
+            with_pick(&USERS, |rule| rule.order = &[Descending("gender")]),
+            "the order cannot use gender",
+        ),
+        (
+            with_fact(|rule| rule.order = &[Ascending("level")]),
+            "does not decide about location",
+        ),
+        (
+            with_table(TableSchema {
+                key_len: 2,
+                ..ARTISTS
+            }),
+            "does not fit",
+        ),
+    ];
+    for (number, (model, expected)) in cases.into_iter().enumerate() {
+        let problem = model.check().unwrap_err();
+        assert!(problem.contains(expected), "case {number}: {problem}");
+    }
+}
+
+/// The order of the fields in a hash is a part of the key.
+#[test]
+fn every_field_of_the_event_key_is_required() {
+    let [key] = SONGPLAYS.key() else {
+        panic!("the key has one column")
+    };
+    let Hash(fields) = key.source else {
+        panic!("the key is a hash")
+    };
+    assert_eq!(fields, ["userId", "ts", "sessionId", "itemInSession"]);
+    for key in fields {
+        let field = EVENT_RECORD.fields.iter().find(|field| field.key == *key);
+        assert!(field.unwrap().required);
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::model::CalendarPart::Year;
 use crate::model::ColumnType::{BigInt, Double, Integer, SmallInt, Timestamp, Varchar};
 use crate::model::OrderTerm::{AllPresent, Ascending, Descending, NonEmpty};
-use crate::model::ValueSource::{CalendarPart, Field, Hash};
+use crate::model::ValueSource::{CalendarPart, Engine, Field, Hash};
 use crate::model::{
     ColumnSchema, ColumnType, Distribution, FactRule, FieldType, LookupRule, Model, PickRule,
     RecordField, RecordSchema, RedshiftLayout, TableRule, TableSchema, ValueSource,
@@ -14,8 +14,8 @@ pub(super) static SHOPS: Model = Model {
     name: "shops",
     records: &[&SALE, &PRICE],
     star: &[&SALES, &BRANCHES, &DAYS],
-    merge_state: &[&BRANCH_SALES, &PRICES, &SALE_PRODUCTS],
-    load_history: &DAYS,
+    merge_state: &[&FILES, &BRANCH_SALES, &PRICES, &SALE_PRODUCTS],
+    load_history: &LOADS,
 };
 
 static SALE: RecordSchema = record(
@@ -44,8 +44,8 @@ static PRICE: RecordSchema = record(
 );
 
 const INT64: FieldType = FieldType::Int64 {
-    min: i64::MIN,
-    max: i64::MAX,
+    min: -1_000_000,
+    max: 1_000_000,
 };
 
 static SALES: TableSchema = table(
@@ -62,6 +62,8 @@ static SALES: TableSchema = table(
         record: "sale",
         order: &[
             Ascending("street"),
+            Ascending("at"),
+            Ascending("floor"),
             Ascending("product_key"),
             Ascending("size"),
         ],
@@ -147,6 +149,31 @@ static DAYS: TableSchema = table(
     ],
     1,
     TableRule::Calendar,
+);
+
+const FILE: ColumnSchema = column("file", Varchar(9), Engine);
+
+const VERSION: ColumnSchema = column("version", Varchar(9), Engine);
+const SALES_OF_FILE: ColumnSchema = column("sales", BigInt, Engine);
+
+static FILES: TableSchema = table(
+    "files",
+    &[FILE, VERSION, SALES_OF_FILE],
+    0,
+    TableRule::SourceObjects,
+);
+
+static LOADS: TableSchema = table(
+    "loads",
+    &[
+        column("run", Varchar(9), Engine),
+        FILE,
+        VERSION,
+        SALES_OF_FILE,
+        column("at", Timestamp, Engine),
+    ],
+    0,
+    TableRule::LoadHistory,
 );
 
 const fn field(key: &'static str, ty: FieldType, required: bool) -> RecordField {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::model::sparkify::SPARKIFY;
 use crate::warehouse::sql::statement::Effect;
 
 /// Effect of a load on one table.
@@ -41,8 +42,12 @@ pub(super) fn record_effect(changes: &mut ChangeCounts, effect: Effect, rows: u6
         | Effect::Check(_)
         | Effect::Commit => return,
     };
-    if let Some(counts) = changes.get_mut(table.name) {
-        *count(counts) += rows;
+    match changes.get_mut(table.name) {
+        Some(counts) => *count(counts) += rows,
+        None => assert!(
+            !SPARKIFY.star.contains(&table),
+            "each table of the star schema has counts"
+        ),
     }
 }
 

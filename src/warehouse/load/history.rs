@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::preflight::{ensure_mergeable, ensure_refreshable};
 use crate::config::LoadedLogObjects;
 use crate::error::{Error, Result};
+use crate::model::Model;
 use crate::model::sparkify::SPARKIFY;
 use crate::observer::Observer;
 use crate::warehouse::config::WarehouseConfig;
@@ -13,8 +14,20 @@ use crate::warehouse::connect::session::WarehouseSession;
 use crate::warehouse::lock_wait::warn_if_blocked;
 use crate::warehouse::query_result::text_column;
 
-/// Query for the runs in the load history.
-pub(super) const LOADED_RUNS_SQL: &str = "SELECT DISTINCT run FROM load_history";
+/// Returns the query for the runs in the load history.
+pub(super) fn loaded_runs_query(model: &Model) -> String {
+    let (table, columns) = (model.load_history.name, model.history_columns());
+    format!("SELECT DISTINCT {} FROM {table}", columns.run)
+}
+
+/// Returns the query for the objects in the load history, with their versions.
+fn loaded_objects_query(model: &Model) -> String {
+    let (table, columns) = (model.load_history.name, model.history_columns());
+    format!(
+        "SELECT DISTINCT {}, {} FROM {table}",
+        columns.object, columns.version
+    )
+}
 
 /// Checks the tables of a warehouse, and returns the log objects that were loaded into it.
 ///
@@ -27,7 +40,7 @@ pub(crate) fn loaded_objects(
     query_warehouse(warehouse, progress, |session| {
         ensure_mergeable(session)?;
         let mut objects = LoadedLogObjects::default();
-        session.for_each_row("SELECT DISTINCT object, etag FROM load_history", |row| {
+        session.for_each_row(&loaded_objects_query(&SPARKIFY), |row| {
             if let [Some(object), Some(etag)] = row.as_slice() {
                 objects.insert((*object).to_owned(), (*etag).to_owned());
             }
@@ -48,7 +61,7 @@ pub(crate) fn loaded_runs(
         let missing = ensure_refreshable(session)?;
         match missing.contains(&SPARKIFY.load_history) {
             true => Ok(HashSet::new()),
-            false => query_runs(session, LOADED_RUNS_SQL),
+            false => query_runs(session, &loaded_runs_query(&SPARKIFY)),
         }
     })
 }

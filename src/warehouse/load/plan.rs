@@ -1,6 +1,6 @@
 //! Plans the transaction of a load: the statements in order, which are complete before a connection is opened.
 
-use super::history::LOADED_RUNS_SQL;
+use super::history::loaded_runs_query;
 use super::mode::LoadMode;
 use crate::error::Result;
 use crate::model::TableSchema;
@@ -40,7 +40,7 @@ pub(crate) fn load_statements(params: &LoadParams<'_>, mode: &LoadMode) -> Resul
     let mut statements = vec![
         begin_statement(),
         lock_statement(model, dialect),
-        Statement::new(Effect::LoadedRuns, LOADED_RUNS_SQL),
+        Statement::new(Effect::LoadedRuns, loaded_runs_query(&SPARKIFY)),
     ];
     statements.extend(staging_statements(model, dialect));
     match mode {

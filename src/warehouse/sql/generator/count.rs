@@ -55,17 +55,21 @@ pub(crate) fn row_deltas_statement(model: &Model) -> Statement {
 
 /// Returns the query for the names of tables that a full refresh has not emptied.
 pub(crate) fn emptied_statement(model: &Model) -> Statement {
-    let query = nonempty_tables_query(model.warehouse_tables());
+    let query = nonempty_tables_query(model, model.warehouse_tables());
     Statement::new(Effect::Check(Check::Emptied), query)
 }
 
 /// Returns the query for the names of those of the given tables that have rows. In the load history only objects with
 /// kept events count.
 pub(crate) fn nonempty_tables_query<'a>(
+    model: &Model,
     tables: impl IntoIterator<Item = &'a TableSchema>,
 ) -> String {
     let query = |table: &TableSchema| match table.rule {
-        TableRule::LoadHistory => has_rows_query(table, Some("rows > 0")),
+        TableRule::LoadHistory => {
+            let has_events = format!("{} > 0", model.history_columns().rows);
+            has_rows_query(table, Some(&has_events))
+        }
         TableRule::Fact(_)
         | TableRule::Pick(_)
         | TableRule::Calendar
