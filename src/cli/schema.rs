@@ -14,7 +14,7 @@ use crate::model::sparkify::SPARKIFY;
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = help::with_exit_codes(EXAMPLES))]
 pub(super) struct SchemaArgs {
-    /// Format of the description [default: text]
+    /// Format: text, json, markdown, sql-redshift, sql-postgres or dbt [default: text]
     ///
     /// text: tables for a terminal. json: everything, for programs. markdown: the data dictionary with
     /// the meaning of each column. sql-redshift and sql-postgres: what create-tables runs. dbt: sources
