@@ -198,8 +198,8 @@ WHERE
 
 ANALYZE earlier_state_songs;
 
--- The songs that plays are matched with. Of several songs with the same key the one with the smallest song_id is taken,
--- then the one with the smallest artist_id.
+-- Plays are matched with the songs of this table. Of several songs with the same key the one with the smallest song_id
+-- is taken, then the one with the smallest artist_id.
 CREATE TEMP TABLE new_state_songs ON COMMIT DROP AS
 SELECT song_key, duration, song_id, artist_id
 FROM (

@@ -187,8 +187,8 @@ WHERE
     OR k.song_id || CHR(1) < s.song_id || CHR(1)
     OR (k.song_id || CHR(1) = s.song_id || CHR(1) AND k.artist_id || CHR(1) < s.artist_id || CHR(1));
 
--- The songs that plays are matched with. Of several songs with the same key the one with the smallest song_id is taken,
--- then the one with the smallest artist_id.
+-- Plays are matched with the songs of this table. Of several songs with the same key the one with the smallest song_id
+-- is taken, then the one with the smallest artist_id.
 CREATE TEMP TABLE new_state_songs AS
 SELECT song_key, duration, song_id, artist_id
 FROM (

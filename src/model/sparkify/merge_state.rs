@@ -102,8 +102,8 @@ pub static STATE_SONGS: TableSchema = TableSchema {
         record: "song",
         order: &[Ascending("song_id"), Ascending("artist_id")],
         state: None,
-        explanation: "The songs that plays are matched with. Of several songs with the same key the one with the smallest \
-                      song_id is taken, then the one with the smallest artist_id.",
+        explanation: "Plays are matched with the songs of this table. Of several songs with the same key the one with the \
+                      smallest song_id is taken, then the one with the smallest artist_id.",
     }),
     redshift: RedshiftLayout::replicated("song_key", ""),
 };
