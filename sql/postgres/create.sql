@@ -7,7 +7,7 @@
 --
 -- The merge state, in the tables state_*, is what a later load needs to know about earlier loads.
 
--- The artists: one row for each artist of a song.
+-- Each row is an artist of a song in the song metadata.
 CREATE TABLE IF NOT EXISTS artists (
     artist_id VARCHAR(32) COLLATE "C" NOT NULL PRIMARY KEY,
     name      VARCHAR(1024) COLLATE "C" NOT NULL,
@@ -16,7 +16,7 @@ CREATE TABLE IF NOT EXISTS artists (
     longitude DOUBLE PRECISION
 );
 
--- The songs: one row for each song of the catalog.
+-- Each row is a song that the song metadata describes.
 CREATE TABLE IF NOT EXISTS songs (
     song_id   VARCHAR(32) COLLATE "C" NOT NULL PRIMARY KEY,
     title     VARCHAR(1024) COLLATE "C" NOT NULL,
@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS songs (
     CONSTRAINT songs_artist FOREIGN KEY (artist_id) REFERENCES artists
 );
 
--- The users: one row for each user who played a song, as of the latest event.
+-- Each row is a user who played a song, as of the latest event.
 CREATE TABLE IF NOT EXISTS users (
     user_id    INTEGER NOT NULL PRIMARY KEY,
     first_name VARCHAR(256) COLLATE "C",
@@ -35,7 +35,7 @@ CREATE TABLE IF NOT EXISTS users (
     level      VARCHAR(16) COLLATE "C" NOT NULL
 );
 
--- The calendar: one row for each distinct start time, in UTC.
+-- Each row is a distinct start time of a play, in UTC.
 CREATE TABLE IF NOT EXISTS time (
     start_time TIMESTAMP NOT NULL PRIMARY KEY,
     hour       SMALLINT NOT NULL,
@@ -46,7 +46,7 @@ CREATE TABLE IF NOT EXISTS time (
     weekday    SMALLINT NOT NULL
 );
 
--- The plays: one row for each distinct NextSong event.
+-- Each row is a play: a distinct NextSong event.
 CREATE TABLE IF NOT EXISTS songplays (
     songplay_id BIGINT NOT NULL PRIMARY KEY,
     start_time  TIMESTAMP NOT NULL,
@@ -66,7 +66,8 @@ CREATE TABLE IF NOT EXISTS songplays (
 -- Most queries select a time range, and songplays are loaded roughly in order of time.
 CREATE INDEX IF NOT EXISTS songplays_start_time ON songplays USING brin (start_time);
 
--- The event from which each row of users was taken. Only a later event replaces the row.
+-- Each row identifies the event from which the row of a user in users was taken. Only a later event, or a delivery of
+-- the same event that is smaller by the rule of users, replaces that row.
 CREATE TABLE IF NOT EXISTS state_users (
     user_id         INTEGER NOT NULL PRIMARY KEY,
     start_time      TIMESTAMP NOT NULL,
@@ -74,15 +75,15 @@ CREATE TABLE IF NOT EXISTS state_users (
     item_in_session INTEGER NOT NULL
 );
 
--- The song record from which each row of artists was taken.
+-- Each row names the song of the record from which the row of an artist in artists was taken.
 CREATE TABLE IF NOT EXISTS state_artists (
     artist_id VARCHAR(32) COLLATE "C" NOT NULL PRIMARY KEY,
     song_id   VARCHAR(32) COLLATE "C" NOT NULL
 );
 
--- The song that matches a title, an artist name and a duration. song_key is fnv_hash(artist_name, fnv_hash(0::smallint,
--- fnv_hash(title))), where the zero separates title and artist. The duration is compared and not hashed, because
--- FNV_HASH of a DOUBLE PRECISION is not documented.
+-- Each row is the song that matches a title, an artist name and a duration. song_key is fnv_hash(artist_name,
+-- fnv_hash(0::smallint, fnv_hash(title))), where the zero separates title and artist. The duration is compared and not
+-- hashed, because FNV_HASH of a DOUBLE PRECISION is not documented.
 CREATE TABLE IF NOT EXISTS state_songs (
     song_key  BIGINT NOT NULL,
     duration  DOUBLE PRECISION NOT NULL,
@@ -91,8 +92,8 @@ CREATE TABLE IF NOT EXISTS state_songs (
     PRIMARY KEY (song_key, duration)
 );
 
--- The key by which the song of each songplay is found if the song is loaded later than the play. There is at most one
--- row for a songplay. The table has no primary key, because it is only read by full scans.
+-- Each row has the key by which the song of a play is found if the song is loaded later than the play. There is at most
+-- one row for a play. The table has no primary key, because it is only read by full scans.
 CREATE TABLE IF NOT EXISTS state_songplays (
     songplay_id BIGINT NOT NULL,
     song_key    BIGINT NOT NULL,
@@ -102,7 +103,7 @@ CREATE TABLE IF NOT EXISTS state_songplays (
 -- Logical replication of a table without a primary key identifies rows by all of their columns.
 ALTER TABLE state_songplays REPLICA IDENTITY FULL;
 
--- The load history has a row for each log object of each run, written in the transaction that loads it.
+-- Each row is a log object of a run that was loaded. It is written in the transaction of the load.
 CREATE TABLE IF NOT EXISTS load_history (
     run       VARCHAR(64) COLLATE "C" NOT NULL,
     object    VARCHAR(4096) COLLATE "C" NOT NULL,

@@ -25,7 +25,7 @@ ANALYZE staged_state_songplays;
 ANALYZE staged_source_objects;
 
 -- For each artist a record with both coordinates is preferred, then one with a location, then the smallest by song_id,
--- name, location and coordinates, null last.
+-- name, location, latitude and longitude, null last.
 CREATE TEMP TABLE new_artists ON COMMIT DROP AS
 SELECT artist_id, name, location, latitude, longitude, song_id
 FROM (
@@ -83,7 +83,7 @@ SELECT n.artist_id, n.song_id
 FROM new_artists n
 WHERE NOT EXISTS (SELECT 1 FROM state_artists w WHERE w.artist_id = n.artist_id);
 
--- For each song the record that is smallest by title, artist, year and duration is taken, null last.
+-- For each song the record that is smallest by title, artist_id, year and duration is taken, null last.
 CREATE TEMP TABLE new_songs ON COMMIT DROP AS
 SELECT song_id, title, artist_id, year, duration
 FROM (
@@ -122,8 +122,8 @@ SELECT n.song_id, n.title, n.artist_id, n.year, n.duration
 FROM new_songs n
 WHERE NOT EXISTS (SELECT 1 FROM songs w WHERE w.song_id = n.song_id);
 
--- Each user has the values of the latest event, and of several deliveries of that event the smallest by level and
--- names, null last. A late batch does not overwrite a newer level.
+-- Each user has the values of the latest event, and of several deliveries of that event the smallest by level,
+-- first_name, last_name and gender, null last. A late batch does not overwrite a newer level.
 CREATE TEMP TABLE new_users ON COMMIT DROP AS
 SELECT user_id, first_name, last_name, gender, level, start_time, session_id, item_in_session
 FROM (
@@ -198,8 +198,8 @@ WHERE
 
 ANALYZE earlier_state_songs;
 
--- The songs that plays are matched with. Of several songs with the same key the one with the smallest song_id is taken,
--- then the one with the smallest artist_id.
+-- Plays are matched with the songs of this table. Of several songs with the same key the one with the smallest song_id
+-- is taken, then the one with the smallest artist_id.
 CREATE TEMP TABLE new_state_songs ON COMMIT DROP AS
 SELECT song_key, duration, song_id, artist_id
 FROM (

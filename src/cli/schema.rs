@@ -1,5 +1,7 @@
 //! `sparkify schema`: prints the description of the star schema.
 
+use clap::ValueEnum;
+
 use super::help;
 use super::render::schema::schema_tables;
 use super::stdout::print;
@@ -12,7 +14,7 @@ use crate::model::sparkify::SPARKIFY;
 /// Describes the records of the input, the tables with their columns and keys, and the rules by which
 /// rows follow from records. Reads no input and connects to no warehouse.
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = help::with_exit_codes(EXAMPLES))]
+#[command(after_help = formats_help(), after_long_help = help::with_exit_codes(EXAMPLES))]
 pub(super) struct SchemaArgs {
     /// Format of the description [default: text]
     ///
@@ -36,7 +38,15 @@ const EXAMPLES: &str = r"Examples:
   sparkify schema --format json \
     | jq -r '.tables[] | .name as $table | .columns[] | [$table, .name] | @csv'";
 
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+/// Returns the end of the short help: the names of the formats, which do not fit the line of the flag.
+fn formats_help() -> String {
+    let formats = FormatArg::value_variants().iter();
+    let names = formats.filter_map(ValueEnum::to_possible_value);
+    let names: Vec<_> = names.map(|name| name.get_name().to_owned()).collect();
+    format!("Formats: {}", names.join(", "))
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
 enum FormatArg {
     Text,
     Json,

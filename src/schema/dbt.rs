@@ -30,7 +30,8 @@ fn write_sources(to: &mut String, model: &Model) -> Result {
     // The tables are in the schema that is first on the search path of the user who creates them.
     write!(
         to,
-        r#"version: 2
+        r#"# Written by sparkify {version} schema --format dbt.
+version: 2
 
 sources:
   - name: {name}
@@ -39,6 +40,7 @@ sources:
     schema: "{{{{ var('{name}_schema', 'public') }}}}"
     tables:
 "#,
+        version = env!("CARGO_PKG_VERSION"),
         name = model.name,
         description = quoted(&description),
     )?;

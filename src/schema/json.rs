@@ -24,6 +24,7 @@ pub(crate) fn json_document(model: &Model) -> String {
 #[derive(Serialize)]
 struct SchemaJson {
     schema_version: u32,
+    sparkify_version: &'static str,
     model: &'static str,
     records: Vec<RecordJson>,
     tables: Vec<TableJson>,
@@ -171,6 +172,7 @@ impl SchemaJson {
         let tables = model.dataset_tables().chain([model.load_history]);
         Self {
             schema_version: SCHEMA_VERSION,
+            sparkify_version: env!("CARGO_PKG_VERSION"),
             model: model.name,
             records: model.records.iter().map(|r| RecordJson::new(r)).collect(),
             tables: tables.map(|table| TableJson::new(model, table)).collect(),

@@ -66,15 +66,17 @@ fn is_in_warehouse(model: &Model, table: &TableSchema) -> bool {
 }
 
 fn write_table(to: &mut String, model: &Model, table: &TableSchema) -> Result {
-    writeln!(to, "\n## {}\n\n{}\n", table.name, table.description)?;
-    let from = match model.record_of(table) {
-        Some(record) => format!("key of the {} record", record.name),
-        None => "source".to_owned(),
-    };
-    writeln!(
-        to,
-        "| column | type | null | key | {from} | description |\n|---|---|---|---|---|---|"
-    )?;
+    write!(to, "\n## {}\n\n{}", table.name, table.description)?;
+    if let Some(record) = model.record_of(table) {
+        write!(
+            to,
+            " The source is the [{name} record](#{name}-record).",
+            name = record.name
+        )?;
+    }
+    to.push_str(
+        "\n\n| column | type | null | key | source | description |\n|---|---|---|---|---|---|\n",
+    );
     for column in table.columns {
         writeln!(
             to,
@@ -147,12 +149,19 @@ fn write_record(to: &mut String, record: &RecordSchema) -> Result {
     if let Some(filter) = filter_text(record) {
         write!(to, " {filter}")?;
     }
-    to.push_str("\n\n| key | type | required |\n|---|---|---|\n");
+    to.push_str("\n\n| key | type | use |\n|---|---|---|\n");
+    if let Some(filter) = record.filter {
+        writeln!(to, "| {} | text | filter |", code(filter.key))?;
+    }
     for field in record.fields {
-        let required = if field.required { "yes" } else { "no" };
+        let usage = if field.required {
+            "required"
+        } else {
+            "optional"
+        };
         writeln!(
             to,
-            "| {} | {} | {required} |",
+            "| {} | {} | {usage} |",
             code(field.key),
             type_text(field.ty)
         )?;

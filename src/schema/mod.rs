@@ -11,5 +11,5 @@ mod table_kind;
 pub(crate) use dbt::dbt_sources;
 pub(crate) use json::json_document;
 pub(crate) use markdown::data_dictionary;
-pub(crate) use rule_text::{filter_text, rule_text};
+pub(crate) use rule_text::{filter_text, hash_text, rule_text};
 pub(crate) use table_kind::TableKind;

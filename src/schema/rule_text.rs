@@ -10,9 +10,10 @@ pub(crate) fn rule_text(model: &Model, table: &TableSchema) -> String {
         }
         TableRule::Pick(rule) => rule.explanation.to_owned(),
         TableRule::Calendar => {
-            let record = model.fact().1.record;
+            let (fact, rule) = model.fact();
             format!(
-                "The times of all {record} records that are kept count, repeated deliveries included."
+                "The times of all deliveries of each {} count, not only of the one that becomes a row of {}.",
+                rule.record, fact.name
             )
         }
         TableRule::PickState { of } => format!("A row is replaced together with its row of {of}."),
@@ -62,6 +63,21 @@ pub(crate) fn filter_text(record: &RecordSchema) -> Option<String> {
         "Only records whose {} is {} are kept.",
         filter.key, filter.value
     ))
+}
+
+/// Returns the sentences that name the keys of the hashes in a table; empty if it has none.
+pub(crate) fn hash_text(table: &TableSchema) -> String {
+    let sentences = table.columns.iter().filter_map(|column| {
+        let ValueSource::Hash(keys) = column.source else {
+            return None;
+        };
+        Some(format!(
+            "{} is the hash of {}.",
+            column.name,
+            join_with_and(keys)
+        ))
+    });
+    sentences.collect::<Vec<_>>().join(" ")
 }
 
 /// Joins words to a list such as `a, b and c`.

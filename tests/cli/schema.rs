@@ -47,6 +47,7 @@ fn text_is_the_default_and_fits_a_terminal() {
 fn json_has_all_tables_and_their_columns_in_order() {
     let document = json();
     assert_eq!(document["schema_version"], 1);
+    assert_eq!(document["sparkify_version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(document["model"], "sparkify");
     let columns: Vec<String> = document["tables"]
         .as_array()
@@ -190,6 +191,12 @@ fn dbt_sources_are_the_star_schema_and_the_load_history() {
         .clone()
         .filter_map(|line| line.strip_prefix("- name: "));
     assert_eq!(named.collect::<Vec<_>>(), names);
+    let written_by = concat!(
+        "# Written by sparkify ",
+        env!("CARGO_PKG_VERSION"),
+        " schema --format dbt.\n"
+    );
+    assert!(sources.starts_with(written_by), "{sources}");
     let count = lines.filter(|line| line.starts_with("to: source(")).count();
     assert_eq!(count, references);
 }
@@ -202,6 +209,18 @@ fn markdown_has_a_section_for_each_table() {
     let mut expected = texts(&document["tables"], "name");
     expected.push("Input records");
     assert_eq!(sections.collect::<Vec<_>>(), expected);
+}
+
+/// Records are kept or dropped by a key that is in no column.
+#[test]
+fn text_and_markdown_list_the_key_of_the_filter() {
+    for (format, row) in [
+        ("text", "page           text     filter\n"),
+        ("markdown", "| `page` | text | filter |\n"),
+    ] {
+        let text = schema(format);
+        assert_eq!(text.matches(row).count(), 1, "{text}");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::result_set::format_table;
 use crate::cli::help::WIDTH;
 use crate::model::{ColumnSchema, FieldType, Model, RecordSchema, TableSchema, ValueSource};
-use crate::schema::{TableKind, filter_text, rule_text};
+use crate::schema::{TableKind, filter_text, hash_text, rule_text};
 use crate::warehouse::query::{ResultColumn, ResultSet};
 
 /// Renders each table and each record with its columns or keys. No line is wider than a terminal.
@@ -36,24 +36,30 @@ fn table_section(model: &Model, table: &TableSchema) -> String {
         TableKind::of(model, table),
         wrap(table.description),
         to_table(columns, rows),
-        wrap(&rule_text(model, table)),
+        wrap(&format!("{} {}", hash_text(table), rule_text(model, table))),
     )
 }
 
 fn record_section(record: &RecordSchema) -> String {
+    let filter_row = record.filter.map(|filter| [filter.key, "text", "filter"]);
     let rows = record.fields.iter().map(|field| {
-        [
-            field.key.to_owned(),
-            type_text(field.ty),
-            yes_or_no(field.required),
-        ]
+        let usage = if field.required {
+            "required"
+        } else {
+            "optional"
+        };
+        [field.key, type_text(field.ty), usage]
     });
+    let rows = filter_row.into_iter().chain(rows);
     let filter = filter_text(record).unwrap_or_default();
     format!(
         "{} (JSON record)\n{}\n{}",
         record.name,
         wrap(&format!("{} {filter}", record.description)),
-        to_table(["key", "type", "required"], rows),
+        to_table(
+            ["key", "type", "use"],
+            rows.map(|row| row.map(str::to_owned))
+        ),
     )
 }
 
@@ -75,7 +81,7 @@ fn key_text(table: &TableSchema, column: &ColumnSchema) -> String {
 fn source_text(model: &Model, source: ValueSource) -> String {
     match source {
         ValueSource::Field(key) => key.to_owned(),
-        // The description of the table or the column names the keys.
+        // The keys are named below the table, where they fit.
         ValueSource::Hash(_) => "hash".to_owned(),
         ValueSource::CalendarPart(key, part) => format!("{part} of {key}"),
         ValueSource::Lookup(column) => format!("{}.{column}", model.lookup().0.name),
@@ -83,13 +89,12 @@ fn source_text(model: &Model, source: ValueSource) -> String {
     }
 }
 
-fn type_text(ty: FieldType) -> String {
+fn type_text(ty: FieldType) -> &'static str {
     match ty {
         FieldType::Text { .. } | FieldType::DictText { .. } => "text",
         FieldType::Int32 | FieldType::Int64 { .. } => "integer",
         FieldType::Double => "number",
     }
-    .to_owned()
 }
 
 fn yes_or_no(condition: bool) -> String {

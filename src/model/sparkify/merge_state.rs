@@ -13,7 +13,8 @@ use crate::model::table::{Distribution, RedshiftLayout, TableSchema};
 pub static STATE_USERS: TableSchema = TableSchema {
     name: "state_users",
     dir: "merge_state/users",
-    description: "The event from which each row of users was taken. Only a later event replaces the row.",
+    description: "Each row identifies the event from which the row of a user in users was taken. Only a later event, or a \
+                  delivery of the same event that is smaller by the rule of users, replaces that row.",
     columns: &[
         column("user_id", Integer, Field("userId"), "The user."),
         column(
@@ -45,7 +46,7 @@ pub static STATE_USERS: TableSchema = TableSchema {
 pub static STATE_ARTISTS: TableSchema = TableSchema {
     name: "state_artists",
     dir: "merge_state/artists",
-    description: "The song record from which each row of artists was taken.",
+    description: "Each row names the song of the record from which the row of an artist in artists was taken.",
     columns: &[
         column(
             "artist_id",
@@ -71,7 +72,7 @@ pub static STATE_ARTISTS: TableSchema = TableSchema {
 pub static STATE_SONGS: TableSchema = TableSchema {
     name: "state_songs",
     dir: "merge_state/songs",
-    description: "The song that matches a title, an artist name and a duration. song_key is \
+    description: "Each row is the song that matches a title, an artist name and a duration. song_key is \
                   fnv_hash(artist_name, fnv_hash(0::smallint, fnv_hash(title))), where the zero separates title and artist. \
                   The duration is compared and not hashed, because FNV_HASH of a DOUBLE PRECISION is not documented.",
     columns: &[
@@ -101,8 +102,8 @@ pub static STATE_SONGS: TableSchema = TableSchema {
         record: "song",
         order: &[Ascending("song_id"), Ascending("artist_id")],
         state: None,
-        explanation: "The songs that plays are matched with. Of several songs with the same key the one with the smallest \
-                      song_id is taken, then the one with the smallest artist_id.",
+        explanation: "Plays are matched with the songs of this table. Of several songs with the same key the one with the \
+                      smallest song_id is taken, then the one with the smallest artist_id.",
     }),
     redshift: RedshiftLayout::replicated("song_key", ""),
 };
@@ -112,8 +113,8 @@ pub static STATE_SONGS: TableSchema = TableSchema {
 pub static STATE_SONGPLAYS: TableSchema = TableSchema {
     name: "state_songplays",
     dir: "merge_state/songplays",
-    description: "The key by which the song of each songplay is found if the song is loaded later than the play. There is at \
-                  most one row for a songplay. The table has no primary key, because it is only read by full scans.",
+    description: "Each row has the key by which the song of a play is found if the song is loaded later than the play. There is \
+                  at most one row for a play. The table has no primary key, because it is only read by full scans.",
     columns: &[
         column("songplay_id", BigInt, Hash(EVENT_KEY), "The play."),
         column(
@@ -155,14 +156,15 @@ const ROWS: ColumnSchema = column(
     "rows",
     BigInt,
     Engine,
-    "The number of events that were kept from it, before duplicates were removed.",
+    "The number of valid NextSong events in the object. Repeated deliveries of an event count each time, although the \
+     event is one row of songplays.",
 );
 
 /// The log objects that the dataset is built from.
 pub static SOURCE_OBJECTS: TableSchema = TableSchema {
     name: "source_objects",
     dir: "merge_state/source_objects",
-    description: "The log objects that the dataset was built from.",
+    description: "Each row is a log object that the dataset was built from.",
     columns: &[OBJECT, ETAG, ROWS],
     key_len: 0,
     references: &[],
@@ -174,7 +176,7 @@ pub static SOURCE_OBJECTS: TableSchema = TableSchema {
 pub static LOAD_HISTORY: TableSchema = TableSchema {
     name: "load_history",
     dir: "",
-    description: "The load history has a row for each log object of each run, written in the transaction that loads it.",
+    description: "Each row is a log object of a run that was loaded. It is written in the transaction of the load.",
     columns: &[
         column(
             "run",

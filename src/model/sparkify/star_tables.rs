@@ -16,7 +16,7 @@ use crate::model::table::{Distribution, RedshiftLayout, Reference, TableSchema};
 pub static SONGPLAYS: TableSchema = TableSchema {
     name: "songplays",
     dir: "songplays",
-    description: "The plays: one row for each distinct NextSong event.",
+    description: "Each row is a play: a distinct NextSong event.",
     columns: &[
         column(
             "songplay_id",
@@ -105,7 +105,7 @@ pub static SONGPLAYS: TableSchema = TableSchema {
 pub static USERS: TableSchema = TableSchema {
     name: "users",
     dir: "users",
-    description: "The users: one row for each user who played a song, as of the latest event.",
+    description: "Each row is a user who played a song, as of the latest event.",
     columns: &[
         column(
             "user_id",
@@ -156,7 +156,7 @@ pub static USERS: TableSchema = TableSchema {
         ],
         state: Some("state_users"),
         explanation: "Each user has the values of the latest event, and of several deliveries of that event the smallest \
-                      by level and names, null last. A late batch does not overwrite a newer level.",
+                      by level, first_name, last_name and gender, null last. A late batch does not overwrite a newer level.",
     }),
     redshift: RedshiftLayout::replicated("user_id", ""),
 };
@@ -165,7 +165,7 @@ pub static USERS: TableSchema = TableSchema {
 pub static SONGS: TableSchema = TableSchema {
     name: "songs",
     dir: "songs",
-    description: "The songs: one row for each song of the catalog.",
+    description: "Each row is a song that the song metadata describes.",
     columns: &[
         column(
             "song_id",
@@ -210,7 +210,7 @@ pub static SONGS: TableSchema = TableSchema {
             Ascending("duration"),
         ],
         state: None,
-        explanation: "For each song the record that is smallest by title, artist, year and duration is taken, null last.",
+        explanation: "For each song the record that is smallest by title, artist_id, year and duration is taken, null last.",
     }),
     redshift: RedshiftLayout::replicated("song_id", ""),
 };
@@ -219,7 +219,7 @@ pub static SONGS: TableSchema = TableSchema {
 pub static ARTISTS: TableSchema = TableSchema {
     name: "artists",
     dir: "artists",
-    description: "The artists: one row for each artist of a song.",
+    description: "Each row is an artist of a song in the song metadata.",
     columns: &[
         column(
             "artist_id",
@@ -270,7 +270,7 @@ pub static ARTISTS: TableSchema = TableSchema {
         ],
         state: Some("state_artists"),
         explanation: "For each artist a record with both coordinates is preferred, then one with a location, then the \
-                      smallest by song_id, name, location and coordinates, null last.",
+                      smallest by song_id, name, location, latitude and longitude, null last.",
     }),
     redshift: RedshiftLayout::replicated(
         "artist_id",
@@ -282,7 +282,7 @@ pub static ARTISTS: TableSchema = TableSchema {
 pub static TIME: TableSchema = TableSchema {
     name: "time",
     dir: "time",
-    description: "The calendar: one row for each distinct start time, in UTC.",
+    description: "Each row is a distinct start time of a play, in UTC.",
     columns: &[
         column(
             "start_time",
