@@ -69,8 +69,8 @@ pub(super) fn stage(model: &Model, dialect: Dialect) -> String {
     format!(
         "Begins a load into {}: the transaction, its lock and the staging tables.
 
-Run all files of a load by one call of psql, because they need one session. The first error ends psql, and without \
-         commit.sql nothing is changed.
+Run all files of a load by one call of psql, because they need one session. The first error ends psql. Without \
+         commit.sql nothing is changed: run the command without it first, and read the counts.
 
 Usage:
 {}
