@@ -272,5 +272,6 @@ mod tests {
             effects[drops + 1..],
             [Effect::Create(&USERS), Effect::Commit]
         );
+        assert!(statements.last().is_some_and(|commit| commit.may_block));
     }
 }
