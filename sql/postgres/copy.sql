@@ -1,6 +1,9 @@
 -- Copies the rows of a dataset into the staging tables.
 --
--- After each statement the program sends the rows of the Parquet parts. In psql use \copy instead, see stage.sql.
+-- Usage: only by the program, which sends the rows of the Parquet parts in the binary format after each statement. psql
+-- uses \copy instead; stage.sql has the whole command.
+
+\set ON_ERROR_STOP on
 
 COPY staged_artists (artist_id, name, location, latitude, longitude)
 FROM STDIN WITH (FORMAT "binary");

@@ -1,6 +1,11 @@
 -- Counts the rows of the staging tables before they are merged.
 --
--- Run it between copy.sql and merge.sql.
+-- Usage: after the rows are copied and before merge.sql, in the same session; stage.sql has the whole command.
+--
+-- psql goes on whatever the counts are, so read them before you commit: leave out commit.sql at first, or run the files
+-- by \i in an interactive session. If a count is not as expected, do not run commit.sql.
+
+\set ON_ERROR_STOP on
 
 -- The rows of each staging table: as many as the report of the run has under tables and merge_state.
 SELECT 'songplays' AS name, COUNT(*) AS rows FROM staged_songplays

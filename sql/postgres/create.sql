@@ -1,6 +1,6 @@
 -- Creates the star schema, the merge state and the load history in PostgreSQL.
 --
--- Usage: psql -1 -f sql/postgres/create.sql
+-- Usage: psql -v ON_ERROR_STOP=1 -1 -f sql/postgres/create.sql
 --
 -- Text is compared bytewise (COLLATE "C"), because the choice between two records must not depend on a locale. The
 -- lengths are the same as in Redshift, where they count bytes; here they count characters. Foreign keys are enforced.

@@ -1,7 +1,11 @@
--- Merges the staging tables into the star schema and the merge state, and commits.
+-- Merges the staging tables into the star schema and the merge state.
+--
+-- Usage: after count.sql and before verify.sql, in the same session; stage.sql has the whole command.
 --
 -- Every choice depends only on the content of the rows, by the same rules as within one run. So batches in any order
 -- have the same result as one load of all of them, and a batch that is loaded again changes nothing.
+
+\set ON_ERROR_STOP on
 
 -- If songplays is empty, primary keys are built and foreign keys are checked once at the end and not row by row, which
 -- takes a fraction of the time. Readers wait in the meantime.
@@ -367,4 +371,4 @@ BEGIN
     END LOOP;
 END $$;
 
-COMMIT;
+DROP FUNCTION pg_temp.drop_constraints();

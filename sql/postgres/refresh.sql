@@ -1,7 +1,11 @@
 -- Empties the star schema, the merge state and the load history, in the transaction of the load that fills them again.
--- Nothing is lost before it commits. Readers wait.
+-- Nothing is lost before the load commits. Readers wait until then.
 --
--- Run it between stage.sql and copy.sql.
+-- Usage: after stage.sql and before the rows are copied, in the same session; stage.sql has the whole command.
+--
+-- Without stage.sql before it in the same session, its first statement fails, and nothing is deleted.
+
+\set ON_ERROR_STOP on
 
 -- Foreign keys are dropped, because PostgreSQL would search songplays for each deleted row. merge.sql adds them again.
 DO $$

@@ -1,10 +1,35 @@
 -- Begins a load into PostgreSQL: the transaction, its lock and the staging tables.
 --
--- Run everything in one session: this file, then \copy from any source that has the columns of a staging table, then
--- merge.sql.
+-- Run all files of a load by one call of psql, because they need one session. The first error ends psql. Without
+-- commit.sql nothing is changed: run the command without it first, and read the counts.
 --
--- Usage: psql -v run=ID -f sql/postgres/stage.sql -c "\copy staged_users from 'users.csv' csv" ...
--- -f sql/postgres/merge.sql
+-- Usage:
+-- psql -v run=ID \
+--     -f sql/postgres/stage.sql \
+--     -c "\copy staged_artists from 'artists.csv' csv" \
+--     -c "\copy staged_songs from 'songs.csv' csv" \
+--     -c "\copy staged_users from 'users.csv' csv" \
+--     -c "\copy staged_time from 'time.csv' csv" \
+--     -c "\copy staged_songplays from 'songplays.csv' csv" \
+--     -c "\copy staged_state_users from 'state_users.csv' csv" \
+--     -c "\copy staged_state_artists from 'state_artists.csv' csv" \
+--     -c "\copy staged_state_songs from 'state_songs.csv' csv" \
+--     -c "\copy staged_state_songplays from 'state_songplays.csv' csv" \
+--     -c "\copy staged_source_objects from 'source_objects.csv' csv" \
+--     -f sql/postgres/count.sql \
+--     -f sql/postgres/merge.sql \
+--     -f sql/postgres/verify.sql \
+--     -f sql/postgres/commit.sql
+--
+-- ID is the id of the run that wrote the rows, which its report has under run. For rows that are from no run it is any
+-- text of at most 64 bytes that load_history does not have yet.
+--
+-- Each CSV file has the columns of its staging table, in their order, without a header. Null is an empty field without
+-- quotes. Another source that \copy can read does as well.
+--
+-- For a full refresh, add -f sql/postgres/refresh.sql after stage.sql.
+
+\set ON_ERROR_STOP on
 
 BEGIN;
 
@@ -39,8 +64,9 @@ CREATE TEMP TABLE dropped_constraints (
 ) ON COMMIT DROP;
 
 -- Drops the keys that the user is allowed to add again. Only the owner of a table can drop constraints; the load of
--- another user checks row by row. The function ends with the session.
-CREATE OR REPLACE FUNCTION pg_temp.drop_constraints() RETURNS VOID LANGUAGE plpgsql AS $$
+-- another user checks row by row. The function is dropped before the load commits, because another user of the same
+-- session could not replace it.
+CREATE FUNCTION pg_temp.drop_constraints() RETURNS VOID LANGUAGE plpgsql AS $$
 DECLARE
     key RECORD;
 BEGIN

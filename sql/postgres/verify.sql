@@ -1,9 +1,13 @@
--- Counts the merged rows that are missing or differ, by table. Every count must be 0. A trigger, a rule or row security
--- may drop or change the rows that a statement writes without an error.
+-- Counts the merged rows that are missing or differ, by table. A trigger, a rule or row security may drop or change the
+-- rows that a statement writes without an error.
 --
--- Run it before the COMMIT at the end of merge.sql.
+-- Usage: after merge.sql and before commit.sql, in the same session; stage.sql has the whole command.
+--
+-- Every count must be 0. psql goes on whatever the counts are. If one is not 0, do not run commit.sql.
 --
 -- If no table has side effects (see tables_with_side_effects in stage.sql), the tables are not read again.
+
+\set ON_ERROR_STOP on
 
 SELECT 'artists' AS name, COUNT(*) AS rows
 FROM new_artists n
@@ -53,7 +57,7 @@ WHERE
             = (n.hour, n.day, n.week, n.month, n.year, n.weekday)
     )
 UNION ALL
--- New events.
+-- The new events of this batch.
 SELECT 'songplays' AS name, COUNT(*) AS rows
 FROM staged_songplays n
 WHERE

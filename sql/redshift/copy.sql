@@ -1,6 +1,10 @@
 -- Copies the Parquet parts of a dataset into the staging tables. Each table is copied by its manifest, because a prefix
 -- would also match longer names. The bucket must be in the region of the cluster. Leave out tables without rows,
 -- because a COPY of no files is an error.
+--
+-- Usage: after stage.sql and before count.sql, in the same session; stage.sql has the whole command.
+
+\set ON_ERROR_STOP on
 
 COPY staged_artists (artist_id, name, location, latitude, longitude)
 FROM :'artists' IAM_ROLE :iam_role FORMAT AS PARQUET MANIFEST;

@@ -1,6 +1,6 @@
 -- Creates the star schema, the merge state and the load history in Amazon Redshift.
 --
--- Usage: psql -1 -f sql/redshift/create.sql
+-- Usage: psql -v ON_ERROR_STOP=1 -1 -f sql/redshift/create.sql
 --
 -- VARCHAR lengths count bytes. Redshift does not enforce keys, so the load does. The column encodings are left to
 -- Redshift (ENCODE AUTO), because a COPY of Parquet does not choose any.

@@ -1,6 +1,6 @@
 -- Drops the star schema, the merge state and the load history in Amazon Redshift.
 --
--- Usage: psql -1 -f sql/redshift/drop.sql
+-- Usage: psql -v ON_ERROR_STOP=1 -1 -f sql/redshift/drop.sql
 --
 -- A view that depends on a table makes the script fail. It is not dropped with the table.
 

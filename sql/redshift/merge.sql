@@ -1,4 +1,6 @@
--- Merges the staging tables into the star schema and the merge state, and commits.
+-- Merges the staging tables into the star schema and the merge state.
+--
+-- Usage: after count.sql and before verify.sql, in the same session; stage.sql has the whole command.
 --
 -- Every choice depends only on the content of the rows, by the same rules as within one run. So batches in any order
 -- have the same result as one load of all of them, and a batch that is loaded again changes nothing.
@@ -6,6 +8,8 @@
 -- Redshift ignores trailing blanks when it compares texts. CHR(1), the smallest character, is appended to make them
 -- significant, and keeps the order by bytes. Ids are compared without it: ids that differ only in trailing blanks are
 -- one id here, and the row that is taken has its own spelling of the id.
+
+\set ON_ERROR_STOP on
 
 -- For each artist a record with both coordinates is preferred, then one with a location, then the smallest by song_id,
 -- name, location, latitude and longitude, null last.
@@ -333,5 +337,3 @@ INSERT INTO load_history (run, object, etag, rows, loaded_at)
 SELECT :'run', s.object, s.etag, s.rows, GETDATE()
 FROM staged_source_objects s
 WHERE NOT EXISTS (SELECT 1 FROM load_history w WHERE w.run = :'run' AND w.object = s.object);
-
-COMMIT;

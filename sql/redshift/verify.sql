@@ -1,8 +1,12 @@
--- Counts the merged rows that are missing, by table. Every count must be 0.
+-- Counts the merged rows that are missing, by table.
 --
--- Run it before the COMMIT at the end of merge.sql.
+-- Usage: after merge.sql and before commit.sql, in the same session; stage.sql has the whole command.
+--
+-- Every count must be 0. psql goes on whatever the counts are. If one is not 0, do not run commit.sql.
 --
 -- Redshift has no triggers or rules that could change the written rows, so it is enough to compare the keys.
+
+\set ON_ERROR_STOP on
 
 SELECT 'artists' AS name, COUNT(*) AS rows
 FROM staged_artists n

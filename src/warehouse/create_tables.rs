@@ -47,7 +47,8 @@ fn ddl_transaction(
         statements.extend(drop_statements(&SPARKIFY));
     }
     statements.extend(missing_table_ddl(dialect, missing));
-    statements.push(commit_statement());
+    // Another session that creates the same tables is waited for here.
+    statements.push(commit_statement().blocking());
     statements
 }
 
@@ -271,5 +272,6 @@ mod tests {
             effects[drops + 1..],
             [Effect::Create(&USERS), Effect::Commit]
         );
+        assert!(statements.last().is_some_and(|commit| commit.may_block));
     }
 }

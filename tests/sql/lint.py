@@ -37,6 +37,9 @@ PLACEHOLDER_VALUES = {
     "iam_role": "default",
 }
 
+# A command of psql, which is not SQL.
+PSQL_COMMAND = re.compile(r"^\\.*$", re.MULTILINE)
+
 # Keywords that sqlfluff accepts for Redshift. The documentation of Redshift lists each as unsupported, or says that
 # it ends the transaction of a load.
 UNSUPPORTED_KEYWORDS = [
@@ -86,6 +89,7 @@ INVALID_SQL = {
         "SELECT FROM WHERE GROUP;",
         "GRUMBLE;",
         "-- nothing but a comment\n",
+        "\\set nothing but a command of psql\n",
     ],
 }
 
@@ -94,6 +98,7 @@ VALID_SQL = {
         "COPY t (a) FROM :'songs' IAM_ROLE :iam_role FORMAT AS PARQUET MANIFEST;",
         "SELECT 'FILTER (' AS a, b::INT FROM t; -- TRUNCATE t",
         "BEGIN; LOCK t; CREATE TEMP TABLE u (LIKE t); COMMIT;",
+        "-- comment\n\n\\set ON_ERROR_STOP on\n\nCOMMIT;\n",
     ],
     "postgres": [
         "INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING;",
@@ -112,6 +117,7 @@ class DialectLinter:
 
     def lint(self, sql):
         """Returns the errors of a script, one line each."""
+        sql = PSQL_COMMAND.sub("", sql)
         parsed = self.linter.parse_string(PLACEHOLDER.sub(placeholder_value, sql))
         # Sections that sqlfluff cannot parse are among the violations.
         if parsed.violations:

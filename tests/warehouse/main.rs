@@ -24,6 +24,7 @@ mod empty_runs;
 mod load;
 mod load_order_independence;
 mod parquet_codecs;
+mod psql_load;
 mod rejected_loads;
 mod sql_scripts;
 mod triggers;

@@ -78,32 +78,76 @@ INSERT INTO staged_state_artists VALUES ('A', 'S');
 INSERT INTO staged_state_songs VALUES (5, 1.5, 'S', 'A');
 ";
 
-/// A DBA can load with psql. The function that drops constraints outlives the transaction, and is created again.
+/// Returns a script without the commands and variables of psql.
+fn postgres_script(name: &str) -> String {
+    let scripts = sql_scripts(&SPARKIFY, Dialect::Postgres);
+    let script = scripts.iter().find(|script| script.name == name).unwrap();
+    let lines = script.text.lines().filter(|line| !line.starts_with('\\'));
+    let sql = lines.collect::<Vec<_>>().join("\n");
+    sql.replace(":'run'", "'R1'")
+}
+
+/// Loads one play by the scripts.
+fn load(client: &mut Client) {
+    for sql in [
+        postgres_script("stage.sql"),
+        STAGED_ROWS.to_owned(),
+        postgres_script("count.sql"),
+        postgres_script("merge.sql"),
+        postgres_script("verify.sql"),
+        postgres_script("commit.sql"),
+    ] {
+        client.batch_execute(&sql).unwrap();
+    }
+}
+
 #[test]
 fn postgres_scripts_load_several_times_in_one_session() {
-    let scripts = sql_scripts(&SPARKIFY, Dialect::Postgres);
-    let script = |name: &str| {
-        let script = scripts.iter().find(|script| script.name == name).unwrap();
-        script.text.replace(":'run'", "'R1'")
-    };
     let database = shared_server().create_database();
     let mut client = database.connect();
-    client.batch_execute(&script("create.sql")).unwrap();
+    client
+        .batch_execute(&postgres_script("create.sql"))
+        .unwrap();
     let constraints = "SELECT COUNT(*) FROM pg_constraint WHERE contype IN ('p', 'f') AND conrelid IN \
                        ('songplays'::regclass, 'songs'::regclass, 'time'::regclass)";
     for is_full_refresh in [false, false, true, true] {
-        client.batch_execute(&script("stage.sql")).unwrap();
+        client.batch_execute(&postgres_script("stage.sql")).unwrap();
         if is_full_refresh {
-            client.batch_execute(&script("refresh.sql")).unwrap();
+            client
+                .batch_execute(&postgres_script("refresh.sql"))
+                .unwrap();
             // The primary key of songs stays.
             assert_eq!(count(&mut client, constraints), 1);
         }
-        client.batch_execute(STAGED_ROWS).unwrap();
-        client.batch_execute(&script("count.sql")).unwrap();
-        client.batch_execute(&script("merge.sql")).unwrap();
+        for sql in [STAGED_ROWS, &postgres_script("merge.sql"), "COMMIT"] {
+            client.batch_execute(sql).unwrap();
+        }
         assert_eq!(count(&mut client, constraints), 3 + 5);
         assert_eq!(count(&mut client, "SELECT COUNT(*) FROM songplays"), 1);
     }
+}
+
+/// Sessions of a connection pool may change their role. Nothing that belongs to the first role is in the way of the
+/// second one.
+#[test]
+fn postgres_scripts_load_as_two_roles_in_one_session() {
+    let database = shared_server().create_database();
+    let mut client = database.connect();
+    client
+        .batch_execute(&postgres_script("create.sql"))
+        .unwrap();
+    client
+        .batch_execute(
+            "CREATE ROLE second_loader;
+             GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO second_loader",
+        )
+        .unwrap();
+    load(&mut client);
+    client.batch_execute("SET ROLE second_loader").unwrap();
+    load(&mut client);
+    client.batch_execute("RESET ROLE").unwrap();
+    load(&mut client);
+    assert_eq!(count(&mut client, "SELECT COUNT(*) FROM songplays"), 1);
 }
 
 fn count(client: &mut Client, query: &str) -> i64 {

@@ -9,7 +9,8 @@ pub(crate) struct Statement {
     pub sql: String,
     /// What it does.
     pub effect: Effect,
-    /// Whether it may have to wait for the locks of other sessions.
+    /// Whether it may have to wait long for the locks of other sessions, so that a warning about the wait is useful.
+    /// Statements that wait at most for a moment are not marked.
     pub may_block: bool,
     /// Why it is there, in full sentences: a comment of the scripts in `sql/`; empty if there is nothing to say.
     pub comment: String,
@@ -64,7 +65,7 @@ pub(crate) enum Check {
 }
 
 impl Statement {
-    /// Returns a statement that waits for no lock.
+    /// Returns a statement that is not expected to wait long for locks.
     pub(crate) fn new(effect: Effect, sql: impl Into<String>) -> Self {
         Self {
             sql: sql.into(),
@@ -74,7 +75,7 @@ impl Statement {
         }
     }
 
-    /// Returns the same statement, which may have to wait for the locks of other sessions.
+    /// Returns the same statement, which may have to wait long for the locks of other sessions.
     pub(crate) fn blocking(self) -> Self {
         Self {
             may_block: true,

@@ -4,6 +4,7 @@
 //! [`shared_server`] is one server for the whole process, in which each test creates a [`TestDatabase`] of its
 //! own. [`PostgresServer::start`] starts a server with other settings.
 
+mod bin_dir;
 mod database;
 mod server;
 

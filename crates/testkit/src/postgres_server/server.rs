@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use postgres::Client;
 use tempfile::TempDir;
 
+use crate::postgres_server::bin_dir::find_postgres_bin_dir;
 use crate::postgres_server::database::TestDatabase;
 
 /// The superuser of every server.
@@ -127,32 +128,6 @@ impl Drop for PostgresServer {
         drop(self.port_pipe.take());
         let _ = self.supervisor.wait();
     }
-}
-
-/// Returns the directory with the programs of the newest PostgreSQL on this machine.
-fn find_postgres_bin_dir() -> PathBuf {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let version = |folder: &Path| {
-        let name = folder.parent()?.file_name()?.to_str()?;
-        name.parse::<u32>().ok()
-    };
-    // Debian has a directory for each version, and does not put the server's programs on the path.
-    let mut debian: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
-        .into_iter()
-        .flatten()
-        .map(|entry| entry.unwrap().path().join("bin"))
-        .collect();
-    debian.sort_by_key(|folder| std::cmp::Reverse(version(folder)));
-    std::env::split_paths(&path)
-        .chain(debian)
-        .find(|bin| {
-            ["initdb", "pg_ctl", "postgres"]
-                .iter()
-                .all(|name| bin.join(name).is_file())
-        })
-        .expect(
-            "these tests need PostgreSQL: apt-get install postgresql (or put initdb on the path)",
-        )
 }
 
 /// Writes the files from which the supervisor creates a cluster.

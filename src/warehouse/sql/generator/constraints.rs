@@ -28,7 +28,7 @@ fn drop_function(model: &Model) -> Statement {
     let referring = class_list(referring_tables(model));
     let large = class_list(large_tables(model));
     let sql = format!(
-        "CREATE OR REPLACE FUNCTION pg_temp.drop_constraints() RETURNS VOID LANGUAGE plpgsql AS $$
+        "CREATE FUNCTION pg_temp.drop_constraints() RETURNS VOID LANGUAGE plpgsql AS $$
 DECLARE
     key RECORD;
 BEGIN
@@ -82,11 +82,13 @@ END $$"
     );
     Statement::new(Effect::Temporary, sql).with_comment(
         "Drops the keys that the user is allowed to add again. Only the owner of a table can drop constraints; the load of \
-         another user checks row by row. The function ends with the session.",
+         another user checks row by row. The function is dropped before the load commits, because another user of the same \
+         session could not replace it.",
     )
 }
 
-/// Returns the statements of a merge after one that drops the constraints, and before those that add them again.
+/// Returns the statements of a merge after one that drops the constraints, and before those that add them again and drop
+/// the function.
 pub(crate) fn with_constraints_dropped(
     model: &Model,
     dialect: Dialect,
@@ -98,6 +100,7 @@ pub(crate) fn with_constraints_dropped(
             let mut statements = vec![drop_constraints_if_empty(model)];
             statements.extend(merge);
             statements.extend(add_constraints());
+            statements.push(remove_drop_function());
             statements
         }
     }
@@ -169,6 +172,14 @@ END $$",
     )
     .with_comment("Add the constraints again that were dropped above or by refresh.sql.");
     [check, add]
+}
+
+/// Returns the statement that drops the function of this file.
+fn remove_drop_function() -> Statement {
+    Statement::new(
+        Effect::Temporary,
+        "DROP FUNCTION pg_temp.drop_constraints()",
+    )
 }
 
 /// Returns the tables with foreign keys.

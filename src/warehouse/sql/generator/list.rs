@@ -58,16 +58,20 @@ pub(super) fn list_in_parentheses<S: AsRef<str>>(
 }
 
 /// Returns a text as the lines of a comment, each with a newline at its end. An empty line of the text separates
-/// paragraphs, and remains.
+/// paragraphs, and remains, and so do blanks at the beginning of a line.
 pub(super) fn comment_lines(text: &str) -> String {
     let mut comment = String::new();
     for paragraph in text.lines() {
-        let lines = fill(paragraph.split_whitespace(), COMMENT_WIDTH - "-- ".len());
+        let indent = paragraph.len() - paragraph.trim_start().len();
+        let lines = fill(
+            paragraph.split_whitespace(),
+            COMMENT_WIDTH - "-- ".len() - indent,
+        );
         if lines.is_empty() {
             comment.push_str("--\n");
         }
         for line in lines {
-            comment.push_str(&format!("-- {line}\n"));
+            comment.push_str(&format!("-- {:indent$}{line}\n", ""));
         }
     }
     comment
@@ -126,6 +130,7 @@ mod tests {
             comment_lines(&format!("{word} {word}\n\nb")),
             format!("-- {word}\n-- {word}\n--\n-- b\n")
         );
+        assert_eq!(comment_lines("a \\\n    b"), "-- a \\\n--     b\n");
         assert_eq!(comment_lines(""), "");
     }
 }

@@ -2,8 +2,8 @@
 //! `sql/postgres` are its output.
 //!
 //! - `create` and `drop` define the tables, and `column` their columns.
-//! - `transaction`, `stage`, `refresh`, `copy`, `count`, `merge` and `verify` are the parts of a load, in this order.
-//!   `constraints` drops constraints in PostgreSQL and adds them again.
+//! - `transaction` begins and commits a load. `stage`, `refresh`, `copy`, `count`, `merge` and `verify` are the parts
+//!   between, in this order. `constraints` drops constraints in PostgreSQL and adds them again.
 //! - `clause`, `expression`, `list` and `temp_table` lay out parts of statements.
 //! - `script` puts the files together from a `header` and statements.
 

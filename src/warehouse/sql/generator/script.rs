@@ -21,6 +21,10 @@ use crate::warehouse::sql::statement::Statement;
 /// The id of the run, as a variable of psql.
 const RUN: &str = ":'run'";
 
+/// The command that lets psql end at the first error. It would go on otherwise, and commit a load that lacks the rows of
+/// a \copy that failed.
+const STOP_ON_ERROR: &str = "\\set ON_ERROR_STOP on";
+
 /// A file of SQL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SqlScript {
@@ -30,24 +34,34 @@ pub struct SqlScript {
     pub text: String,
 }
 
-/// Returns the scripts for a kind of warehouse. Their parameters are variables of psql.
+/// Returns the scripts for a kind of warehouse. Those of a load are for psql, and their parameters are its variables.
 pub fn sql_scripts(model: &Model, dialect: Dialect) -> Vec<SqlScript> {
     let script = |name, header: String, statements: &[Statement]| SqlScript {
         name,
         text: format!("{}\n{}", comment_lines(&header), paragraphs(statements)),
     };
+    let load_script = |name, header: String, statements: &[Statement]| SqlScript {
+        name,
+        text: format!(
+            "{}\n{STOP_ON_ERROR}\n\n{}",
+            comment_lines(&header),
+            paragraphs(statements)
+        ),
+    };
+    let stage_header = header::stage(model, dialect);
     let create = create_statements(model, dialect);
     let refresh = refresh_statements(model, dialect);
     let verify = verify_statement(model, dialect, RUN);
     vec![
         script("create.sql", header::create(dialect), &create),
         script("drop.sql", header::drop(dialect), &drop_statements(model)),
-        script("stage.sql", header::stage(dialect), &stage(model, dialect)),
-        script("refresh.sql", header::refresh(dialect), &refresh),
-        script("copy.sql", header::copy(dialect), &copy(model, dialect)),
-        script("count.sql", header::count(), &count(model)),
-        script("merge.sql", header::merge(dialect), &merge(model, dialect)),
-        script("verify.sql", header::verify(dialect), &[verify]),
+        load_script("stage.sql", stage_header, &stage(model, dialect)),
+        load_script("refresh.sql", header::refresh(dialect), &refresh),
+        load_script("copy.sql", header::copy(dialect), &copy(model, dialect)),
+        load_script("count.sql", header::count(), &count(model)),
+        load_script("merge.sql", header::merge(dialect), &merge(model, dialect)),
+        load_script("verify.sql", header::verify(dialect), &[verify]),
+        load_script("commit.sql", header::commit(), &[commit_statement()]),
     ]
 }
 
@@ -78,9 +92,7 @@ fn count(model: &Model) -> Vec<Statement> {
 
 fn merge(model: &Model, dialect: Dialect) -> Vec<Statement> {
     let merge = merge_statements(model, dialect, RUN);
-    let mut statements = with_constraints_dropped(model, dialect, merge);
-    statements.push(commit_statement());
-    statements
+    with_constraints_dropped(model, dialect, merge)
 }
 
 /// Returns the statements of a script, which are separated by empty lines. A statement in one line

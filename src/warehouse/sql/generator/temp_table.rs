@@ -14,7 +14,7 @@ pub(super) fn new_name(table: &TableSchema) -> String {
     format!("new_{}", table.name)
 }
 
-/// Returns the name of the table of events that a batch and the warehouse have both.
+/// Returns the name of the table of events that both a batch and the warehouse have.
 pub(super) fn existing_name(fact: &TableSchema) -> String {
     format!("existing_{}", fact.name)
 }

@@ -88,7 +88,7 @@ fn missing_events(tables: &FactTables) -> [String; 3] {
         .collect();
     [
         format!(
-            "-- New events.\n{}",
+            "-- The new events of this batch.\n{}",
             missing_rows(fact, fact.key(), &staged_name(fact), fact.values())
         ),
         format!(
