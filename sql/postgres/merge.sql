@@ -190,7 +190,7 @@ SELECT s.start_time, s.hour, s.day, s.week, s.month, s.year, s.weekday
 FROM staged_time s
 WHERE NOT EXISTS (SELECT 1 FROM time w WHERE w.start_time = s.start_time);
 
--- Rows of state_songs of earlier batches whose keys are not in this batch, or that come before its rows.
+-- The rows of state_songs from earlier batches for whose keys this batch has no row, or only a later one.
 CREATE TEMP TABLE earlier_state_songs ON COMMIT DROP AS
 SELECT k.song_key, k.duration, k.song_id, k.artist_id
 FROM state_songs k
@@ -254,7 +254,8 @@ JOIN songplays w ON w.songplay_id = s.songplay_id;
 
 ANALYZE existing_songplays;
 
--- The events whose deliveries differ, with their keys of state_songs: new in this batch, old in the warehouse.
+-- The events whose deliveries differ, with the keys by which they are looked up in state_songs: the new key is that of
+-- the delivery in this batch, and the old one that of the delivery in the warehouse.
 CREATE TEMP TABLE changed_songplays ON COMMIT DROP AS
 SELECT
     r.songplay_id,
@@ -268,7 +269,8 @@ WHERE r.is_same IS NOT TRUE OR (n.song_key, n.duration) IS DISTINCT FROM (o.song
 ANALYZE changed_songplays;
 
 -- Of several deliveries of an event the smallest is taken, by level, location, user_agent, song_key and duration, null
--- last. These deliveries come before the loaded ones. Each has the row of state_songs that matches it by now.
+-- last. These deliveries come before the loaded ones. Each is matched again, with the rows that state_songs has after
+-- this batch.
 CREATE TEMP TABLE new_songplays ON COMMIT DROP AS
 SELECT
     s.songplay_id, s.level, k.song_id, k.artist_id, s.location, s.user_agent,

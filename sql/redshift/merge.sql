@@ -181,7 +181,7 @@ SELECT s.start_time, s.hour, s.day, s.week, s.month, s.year, s.weekday
 FROM staged_time s
 WHERE NOT EXISTS (SELECT 1 FROM time w WHERE w.start_time = s.start_time);
 
--- Rows of state_songs of earlier batches whose keys are not in this batch, or that come before its rows.
+-- The rows of state_songs from earlier batches for whose keys this batch has no row, or only a later one.
 CREATE TEMP TABLE earlier_state_songs AS
 SELECT k.song_key, k.duration, k.song_id, k.artist_id
 FROM state_songs k
@@ -236,7 +236,8 @@ FROM staged_songplays s
 JOIN songplays w ON w.songplay_id = s.songplay_id;
 
 -- Of several deliveries of an event the smallest is taken, by level, location, user_agent, song_key and duration, null
--- last. These deliveries come before the loaded ones. Each has the row of state_songs that matches it by now.
+-- last. These deliveries come before the loaded ones. Each is matched again, with the rows that state_songs has after
+-- this batch.
 CREATE TEMP TABLE new_songplays AS
 SELECT
     d.songplay_id, d.level, k.song_id, k.artist_id, d.location, d.user_agent,

@@ -1,4 +1,4 @@
-//! Generates the choice between the deliveries of events that a batch and the warehouse have both.
+//! Generates the choice between the deliveries of events that both a batch and the warehouse have.
 //!
 //! Redshift ranks the two deliveries of each event. PostgreSQL takes longer to sort them, so there the deliveries that are
 //! the same are left out first, and the others are compared in pairs.
@@ -22,7 +22,7 @@ pub(super) fn pick_deliveries(tables: &FactTables, dialect: Dialect) -> Vec<Stat
         fact, rule, lookup, ..
     } = *tables;
     let new_comment = format!(
-        "{} These deliveries come before the loaded ones. Each has the row of {} that matches it by now.",
+        "{} These deliveries come before the loaded ones. Each is matched again, with the rows that {} has after this batch.",
         rule.explanation, lookup.name
     );
     let create = |name: String, query: String, comment: String| {
@@ -42,7 +42,8 @@ pub(super) fn pick_deliveries(tables: &FactTables, dialect: Dialect) -> Vec<Stat
                 changed_name(fact),
                 changed_events(tables),
                 format!(
-                    "The events whose deliveries differ, with their keys of {}: new in this batch, old in the warehouse.",
+                    "The events whose deliveries differ, with the keys by which they are looked up in {}: the new key is that of \
+                     the delivery in this batch, and the old one that of the delivery in the warehouse.",
                     lookup.name
                 ),
             ),

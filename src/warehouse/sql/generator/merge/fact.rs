@@ -44,7 +44,7 @@ pub(super) fn find_earlier_matches(
     );
     let mut statements = create_temp_table(dialect, &earlier_name(lookup), &query);
     statements[0].comment = format!(
-        "Rows of {} of earlier batches whose keys are not in this batch, or that come before its rows.",
+        "The rows of {} from earlier batches for whose keys this batch has no row, or only a later one.",
         lookup.name
     );
     statements
