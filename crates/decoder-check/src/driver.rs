@@ -205,10 +205,12 @@ pub fn decode_record_ranges(bytes: &[u8]) -> Vec<Result<Range<usize>, Range<usiz
     let mut found = Vec::new();
     let mut at = skip_separators(0);
     while at < bytes.len() {
-        if let Some(reject) = rejects.next_if(|reject| reject.offset == at as u64) {
+        // The reject of an object in another format begins at its first byte, even if that looks like a separator.
+        if let Some(reject) = rejects.next_if(|reject| reject.offset <= at as u64) {
             assert!(!reject.is_truncated(), "a truncated text cannot be located");
-            let end = at + reject.text.len();
-            found.push(Err(at..end));
+            let start = reject.offset as usize;
+            let end = start + reject.text.len();
+            found.push(Err(start..end));
             at = skip_separators(end);
         } else {
             let next = boundaries.next().unwrap_or(bytes.len());

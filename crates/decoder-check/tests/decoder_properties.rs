@@ -183,3 +183,12 @@ proptest! {
         }
     }
 }
+
+/// The first byte of an object in another format can be a blank, as in UTF-16.
+#[test]
+fn object_in_another_format_is_one_reject_from_its_first_byte() {
+    for bytes in [b" \0{\0".as_slice(), b"\n\0{\0}\0", b"\0 \0{\0}"] {
+        assert_eq!(driver::decode_record_ranges(bytes), expected_records(bytes));
+        assert_eq!(driver::decode_record_ranges(bytes), [Err(0..bytes.len())]);
+    }
+}
