@@ -132,7 +132,7 @@ impl CompactRow<'_> {
 }
 
 impl<'a> Row<'a> for CompactRow<'a> {
-    #[inline]
+    #[inline(always)]
     fn value(&self, column: usize) -> Value<'a> {
         let Cell {
             ty,

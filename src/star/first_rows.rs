@@ -39,8 +39,10 @@ impl<R: Copy> FirstRows<R> {
         has_same_key: impl Fn(R, R) -> bool,
         is_before: impl Fn(R, R) -> bool,
     ) -> Self {
-        let mut first: Vec<R> = Vec::new();
-        let mut index: HashTable<u32> = HashTable::new();
+        // Keys repeat a few times.
+        let expected_keys = rows.size_hint().0 / 4;
+        let mut first: Vec<R> = Vec::with_capacity(expected_keys);
+        let mut index: HashTable<u32> = HashTable::with_capacity(expected_keys);
         for row in rows {
             let hash = key_hash(row);
             match index.find(hash, |&other| has_same_key(row, first[other as usize])) {

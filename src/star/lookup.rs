@@ -271,6 +271,8 @@ impl Lookup {
                 hashes: Vec::with_capacity(events.num_rows()),
             },
         };
+        // The hashes of these events are computed together afterwards.
+        let (mut unmatched_rows, mut unmatched_positions) = (Vec::new(), Vec::new());
         let match_row = |row: usize| {
             let hash = hash_values([first_value(row)].into_iter());
             let entry = match self.filter.may_contain(hash) {
@@ -281,17 +283,26 @@ impl Lookup {
                 let row = row as u32;
                 matched.matches.push(EventMatch { row, entry });
             }
-            if !is_dropped(row) {
-                matched.keyed.rows.push(row as u32);
-                matched.keyed.hashes.push(match entry {
-                    Some(entry) => self.hashes[entry as usize],
-                    None => kernel.event_hash.value_of_present(events, row),
-                });
+            if is_dropped(row) {
+                return;
             }
+            match entry {
+                Some(entry) => matched.keyed.hashes.push(self.hashes[entry as usize]),
+                None => {
+                    unmatched_rows.push(row as u32);
+                    unmatched_positions.push(matched.keyed.rows.len());
+                    matched.keyed.hashes.push(0);
+                }
+            }
+            matched.keyed.rows.push(row as u32);
         };
         match kernel.has_key(events) {
             None => (0..events.num_rows()).for_each(match_row),
             Some(has_key) => has_key.valid_indices().for_each(match_row),
+        }
+        let hashes = kernel.event_hash.values_at(events, &unmatched_rows);
+        for (position, hash) in unmatched_positions.into_iter().zip(hashes) {
+            matched.keyed.hashes[position] = hash;
         }
         matched
     }

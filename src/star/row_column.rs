@@ -147,30 +147,49 @@ impl FieldHash {
         for field in &self.fields {
             let column = records.column(field.index);
             assert!(column.nulls().is_none(), "a hashed field is required");
-            let numbered = hashes.iter_mut().enumerate();
-            match column {
-                FieldColumn::Int32(array) => {
-                    let values = hashes.iter_mut().zip(array.values());
-                    values.for_each(|(hash, value)| hash.write(&value.to_le_bytes()));
-                }
-                FieldColumn::Int64(array) => {
-                    let values = hashes.iter_mut().zip(array.values());
-                    values.for_each(|(hash, value)| hash.write(&value.to_le_bytes()));
-                }
-                FieldColumn::Text(array) => {
-                    numbered.for_each(|(row, hash)| field.hash_text(array.value(row), hash));
-                }
-                FieldColumn::DictText(array) => {
-                    numbered.for_each(|(row, hash)| field.hash_dict_text(array, row, hash));
-                }
-                FieldColumn::Double(_) => undocumented_hash(),
-            }
+            field.hash_each(column, 0..records.num_rows(), &mut hashes);
+        }
+        hashes.iter().map(FnvHash::finish).collect()
+    }
+
+    /// Returns the hash for the records in some rows, whose fields have values.
+    pub(super) fn values_at(&self, records: &RecordColumns, rows: &[u32]) -> Vec<i64> {
+        let mut hashes = vec![FnvHash::default(); rows.len()];
+        for field in &self.fields {
+            let rows = rows.iter().map(|&row| row as usize);
+            field.hash_each(records.column(field.index), rows, &mut hashes);
         }
         hashes.iter().map(FnvHash::finish).collect()
     }
 }
 
 impl HashedField {
+    /// Adds the values of some rows to their hashes. The values are not null.
+    #[inline]
+    fn hash_each(
+        self,
+        column: &FieldColumn,
+        rows: impl Iterator<Item = usize>,
+        hashes: &mut [FnvHash],
+    ) {
+        let hashed = hashes.iter_mut().zip(rows);
+        match column {
+            FieldColumn::Int32(array) => {
+                hashed.for_each(|(hash, row)| hash.write(&array.value(row).to_le_bytes()));
+            }
+            FieldColumn::Int64(array) => {
+                hashed.for_each(|(hash, row)| hash.write(&array.value(row).to_le_bytes()));
+            }
+            FieldColumn::Text(array) => {
+                hashed.for_each(|(hash, row)| self.hash_text(array.value(row), hash));
+            }
+            FieldColumn::DictText(array) => {
+                hashed.for_each(|(hash, row)| self.hash_dict_text(array, row, hash));
+            }
+            FieldColumn::Double(_) => undocumented_hash(),
+        }
+    }
+
     #[inline(always)]
     fn hash_text(self, text: &str, hash: &mut FnvHash) {
         hash.write(text.as_bytes());
@@ -235,6 +254,7 @@ mod tests {
         assert_ne!(hashes[3], hashes[4]);
         let one_by_one = (0..5).map(|row| hash.value_of_present(&songs, row));
         assert_eq!(hashes, one_by_one.collect::<Vec<_>>());
+        assert_eq!(hash.values_at(&songs, &[4, 1]), [hashes[4], hashes[1]]);
     }
 
     #[test]
