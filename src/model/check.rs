@@ -8,7 +8,7 @@ use super::rule::{FactRule, OrderTerm, PickRule, TableRule};
 use super::star::Model;
 use super::table::TableSchema;
 
-/// What is wrong with a model.
+/// A sentence that says what is wrong with a model.
 type Problem = String;
 
 impl Model {

@@ -57,6 +57,11 @@ impl Model {
             .chain([self.load_history])
     }
 
+    /// Returns true if a warehouse has the table.
+    pub fn is_in_warehouse(&self, table: &TableSchema) -> bool {
+        self.warehouse_tables().any(|other| other == table)
+    }
+
     /// Returns the tables of a warehouse, each after the tables that it refers to.
     pub fn warehouse_tables_by_dependency(&self) -> Vec<&'static TableSchema> {
         let mut tables = Vec::new();

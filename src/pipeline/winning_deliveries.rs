@@ -115,7 +115,7 @@ mod tests {
     use crate::model::sparkify::SPARKIFY;
     use crate::star::kernels::StarKernels;
 
-    /// Of deliveries with the same content the one in the earlier batch wins, in whatever order they are added.
+    /// If deliveries have the same content, the one in the earliest batch wins, whichever is added first.
     #[test]
     fn order_of_addition_does_not_decide() {
         let kernels = StarKernels::new(&SPARKIFY);

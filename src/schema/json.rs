@@ -169,7 +169,7 @@ struct RedshiftJson {
 
 impl SchemaJson {
     fn new(model: &Model) -> Self {
-        let tables = model.dataset_tables().chain([model.load_history]);
+        let tables = model.all_tables();
         Self {
             schema_version: SCHEMA_VERSION,
             sparkify_version: env!("CARGO_PKG_VERSION"),
@@ -225,7 +225,7 @@ impl TableJson {
             column: r.column,
             table: r.table,
         };
-        let is_in_warehouse = model.warehouse_tables().any(|other| other == table);
+        let is_in_warehouse = model.is_in_warehouse(table);
         Self {
             name: table.name,
             kind: TableKind::of(model, table),

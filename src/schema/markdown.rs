@@ -24,7 +24,7 @@ fn write_data_dictionary(to: &mut String, model: &Model) -> Result {
          bytes.\n\n",
     );
     write_overview(to, model)?;
-    for table in model.dataset_tables().chain([model.load_history]) {
+    for table in model.all_tables() {
         write_table(to, model, table)?;
     }
     to.push_str(
@@ -41,12 +41,12 @@ fn write_overview(to: &mut String, model: &Model) -> Result {
     to.push_str(
         "| table | kind | directory in a dataset | table in a warehouse |\n|---|---|---|---|\n",
     );
-    for table in model.dataset_tables().chain([model.load_history]) {
+    for table in model.all_tables() {
         let directory = match table.dir {
             "" => String::new(),
             dir => code(dir),
         };
-        let in_warehouse = if is_in_warehouse(model, table) {
+        let in_warehouse = if model.is_in_warehouse(table) {
             "yes"
         } else {
             "no"
@@ -59,10 +59,6 @@ fn write_overview(to: &mut String, model: &Model) -> Result {
         )?;
     }
     Ok(())
-}
-
-fn is_in_warehouse(model: &Model, table: &TableSchema) -> bool {
-    model.warehouse_tables().any(|other| other == table)
 }
 
 fn write_table(to: &mut String, model: &Model, table: &TableSchema) -> Result {
@@ -90,7 +86,7 @@ fn write_table(to: &mut String, model: &Model, table: &TableSchema) -> Result {
         )?;
     }
     writeln!(to, "\n- Rule: {}", rule_text(model, table))?;
-    if is_in_warehouse(model, table) {
+    if model.is_in_warehouse(table) {
         writeln!(to, "- Redshift: {}", redshift_text(table))?;
     }
     Ok(())

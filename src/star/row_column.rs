@@ -129,13 +129,12 @@ impl FieldHash {
     pub(super) fn value_of_present(&self, records: &RecordColumns, row: usize) -> i64 {
         let mut hash = FnvHash::default();
         for field in &self.fields {
-            match records.column(field.index) {
-                FieldColumn::Int32(array) => hash.write(&array.value(row).to_le_bytes()),
-                FieldColumn::Int64(array) => hash.write(&array.value(row).to_le_bytes()),
-                FieldColumn::Text(array) => field.hash_text(array.value(row), &mut hash),
-                FieldColumn::DictText(array) => field.hash_dict_text(array, row, &mut hash),
-                FieldColumn::Double(_) => undocumented_hash(),
-            }
+            let column = records.column(field.index);
+            field.hash_each(
+                column,
+                std::iter::once(row),
+                std::slice::from_mut(&mut hash),
+            );
         }
         hash.finish()
     }

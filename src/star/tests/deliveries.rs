@@ -44,7 +44,7 @@ fn stored_deliveries_are_ordered_as_events() {
                 assert_eq!(is_before, is_stored_before, "seed {seed}: {a} {b}");
             }
         }
-        // Of equal deliveries the one in the earlier batch is kept.
+        // If deliveries are equal, the one in the earlier batch is kept.
         let later = StoredDelivery {
             batch: BatchIndex(1),
             ..delivery(0)

@@ -198,7 +198,7 @@ fn words(sql: &str) -> BTreeSet<&str> {
 
 /// Returns the names of the tables and columns.
 fn names(model: &Model) -> BTreeSet<&'static str> {
-    let tables = model.dataset_tables().chain([model.load_history]);
+    let tables = model.all_tables();
     tables
         .flat_map(|table| {
             let columns = table.columns.iter().map(|column| column.name);
