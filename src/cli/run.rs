@@ -7,13 +7,14 @@ use super::help;
 use super::progress::TerminalProgress;
 use super::render::dry_run::dry_run_summary;
 use super::render::load::load_summary;
+use super::render::run::nothing_new_summary;
 use super::stderr::eprint_line;
 use super::stdout::{print, print_json, report_failure};
 use super::usage_error::no_effect;
 use crate::config::{MaxRejects, RunConfig};
 use crate::error::{Error, Result};
 use crate::input::InputSpec;
-use crate::jobs::{LoadTarget, RunJob};
+use crate::jobs::{CompletedRun, LoadTarget, RunJob};
 use crate::observer::Observer;
 use crate::output::ParquetCompression;
 use crate::output::run_report::REPORT_VERSION;
@@ -163,10 +164,17 @@ fn run(args: RunArgs) -> std::result::Result<(), RunFailure> {
         return Ok(print_plan(&job, json)?);
     }
     let completed = job.execute(&progress)?;
-    if let Some(load) = &completed.load
+    let summary = match &completed {
+        CompletedRun::NothingNew(run) => Some(nothing_new_summary(run)),
+        CompletedRun::Published(run) => {
+            let load = run.load.as_ref();
+            load.map(|load| format!("\n{}", load_summary(load)))
+        }
+    };
+    if let Some(summary) = summary
         && !quiet
     {
-        eprint_line(&format!("\n{}", load_summary(load)));
+        eprint_line(&summary);
     }
     if json {
         print_json(&completed)?;

@@ -20,4 +20,6 @@ pub(crate) use self::parquet::{ParquetPartReader, StoredRowGroup};
 pub(crate) use layout::{LATEST_FILE, REJECTS_DIR, manifest_key};
 pub(crate) use published_dataset::PublishedDataset;
 pub(crate) use rejects::{LineShift, RejectBuffer};
+pub(crate) use run_id::RunId;
+pub use staging::OutputArrangement;
 pub(crate) use staging::{Staging, TableParts};

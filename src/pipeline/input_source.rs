@@ -65,6 +65,13 @@ impl InputSources {
         })
     }
 
+    /// Returns true if all objects are loaded already, so that there is nothing to read.
+    pub(super) fn has_nothing_new(&self) -> bool {
+        let sources = [&self.songs, &self.logs];
+        let is_empty = |source: &&InputSource| source.objects.is_empty();
+        sources.iter().all(is_empty) && sources.iter().any(|source| source.skipped_loaded > 0)
+    }
+
     /// Returns the locations of the songs and of the logs, with globs resolved to the folders that they match.
     pub(super) fn resolved_locations(&self) -> [&[Location]; 2] {
         [&self.songs, &self.logs].map(|source| source.resolved_locations.as_slice())

@@ -16,13 +16,14 @@ use crate::input::InputSpec;
 use crate::model::TableSchema;
 use crate::model::sparkify::SPARKIFY;
 use crate::observer::Observer;
-use crate::output::Staging;
 use crate::output::run_report::{
-    LogReport, REPORT_VERSION, RunOutcome, RunReport, StageReport, TableReport,
+    InputReport, LogReport, REPORT_VERSION, RunOutcome, RunReport, StageReport, TableReport,
 };
+use crate::output::{RunId, Staging, TableParts};
 use crate::storage::StoreOpener;
 
-/// Builds the dataset from the configured input and publishes it.
+/// Builds the dataset from the configured input and publishes it. If all objects are loaded already, nothing is
+/// written, and the status of the report says so.
 ///
 /// # Errors
 /// Returns an error if the input cannot be read, if the output cannot be written, or if there are too many
@@ -83,8 +84,19 @@ pub(super) fn run_with_timings(
         let _entered = span.enter();
         let stores = StoreOpener::new(config.s3.clone());
         let sources = InputSources::open(config, &stores, timings)?;
+        if sources.has_nothing_new() {
+            tracing::info!("found nothing new");
+            return Ok(nothing_new_report(config, &sources, timings, began));
+        }
         let locations = sources.resolved_locations();
-        let staging = Staging::open(&stores, &config.out, locations, config.compression)?;
+        let arrangement = config.output_arrangement();
+        let staging = Staging::open(
+            &stores,
+            &config.out,
+            arrangement,
+            locations,
+            config.compression,
+        )?;
         let run = RunContext::new(config, progress, &staging, timings, sources);
         match build_tables(&run, began) {
             Ok(report) => {
@@ -213,6 +225,31 @@ fn warn_if_no_records(
     }
 }
 
+/// Returns the report of a run that read no object and wrote nothing.
+fn nothing_new_report(
+    config: &RunConfig,
+    sources: &InputSources,
+    timings: &Timings,
+    began: Instant,
+) -> RunReport {
+    let logs = LogReport {
+        input: sources.logs.initial_report(),
+        already_loaded_objects: sources.logs.skipped_loaded(),
+        ..LogReport::default()
+    };
+    let run = ReportedRun {
+        id: &RunId::new().to_string(),
+        config,
+        timings,
+        parts: &TableParts::new(),
+        began,
+    };
+    RunReport {
+        status: RunOutcome::NothingNew,
+        ..run.report(sources.songs.initial_report(), logs, 0)
+    }
+}
+
 fn build_report(
     run: &RunContext<'_>,
     began: Instant,
@@ -220,33 +257,54 @@ fn build_report(
     logs: LogReport,
     matched: u64,
 ) -> RunReport {
-    let seconds = began.elapsed().as_secs_f64();
-    let bytes = songs.report.bytes + logs.input.bytes;
-    let total = StageReport::new(seconds, bytes, logs.input.records);
-    RunReport {
-        report_version: REPORT_VERSION,
-        sparkify_version: env!("CARGO_PKG_VERSION").to_owned(),
-        status: RunOutcome::Ok,
-        error: None,
-        run: run.staging.run_id().to_owned(),
-        compression: run.config.compression,
-        songs: songs.report.clone(),
-        logs,
-        tables: table_reports(run, SPARKIFY.star),
-        merge_state: table_reports(run, SPARKIFY.merge_state),
-        matched_songplays: matched,
-        stages: run.timings.stage_reports(),
-        total,
-        peak_memory_bytes: peak_rss::peak_rss_bytes(),
-        threads: run.config.threads,
+    let reported = ReportedRun {
+        id: run.staging.run_id(),
+        config: run.config,
+        timings: run.timings,
+        parts: &run.parts(),
+        began,
+    };
+    reported.report(songs.report.clone(), logs, matched)
+}
+
+/// What a report says about a run besides its input.
+struct ReportedRun<'a> {
+    id: &'a str,
+    config: &'a RunConfig,
+    timings: &'a Timings,
+    parts: &'a TableParts,
+    began: Instant,
+}
+
+impl ReportedRun<'_> {
+    fn report(&self, songs: InputReport, logs: LogReport, matched: u64) -> RunReport {
+        let seconds = self.began.elapsed().as_secs_f64();
+        let bytes = songs.bytes + logs.input.bytes;
+        let total = StageReport::new(seconds, bytes, logs.input.records);
+        RunReport {
+            report_version: REPORT_VERSION,
+            sparkify_version: env!("CARGO_PKG_VERSION").to_owned(),
+            status: RunOutcome::Ok,
+            error: None,
+            run: self.id.to_owned(),
+            compression: self.config.compression,
+            songs,
+            logs,
+            tables: table_reports(self.parts, SPARKIFY.star),
+            merge_state: table_reports(self.parts, SPARKIFY.merge_state),
+            matched_songplays: matched,
+            stages: self.timings.stage_reports(),
+            total,
+            peak_memory_bytes: peak_rss::peak_rss_bytes(),
+            threads: self.config.threads,
+        }
     }
 }
 
 fn table_reports(
-    run: &RunContext<'_>,
+    parts: &TableParts,
     tables: &[&'static TableSchema],
 ) -> BTreeMap<String, TableReport> {
-    let parts = run.parts();
     let report = |table: &&'static TableSchema| {
         let parts = parts.get(table.name).map(Vec::as_slice);
         let report = TableReport::from_parts(parts.unwrap_or_default());
