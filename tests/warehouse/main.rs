@@ -23,6 +23,7 @@ mod dropped_or_emptied_tables;
 mod empty_runs;
 mod load;
 mod load_order_independence;
+mod local_runs;
 mod parquet_codecs;
 mod psql_load;
 mod rejected_loads;

@@ -243,7 +243,7 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::storage::MemoryStore;
+    use crate::storage::{LocalStore, MemoryStore};
 
     fn start(bucket: &MemoryStore) -> SideBySideRun {
         SideBySideRun::start(Box::new(bucket.clone())).unwrap()
@@ -261,20 +261,32 @@ mod tests {
 
     #[test]
     fn concurrent_publications_are_all_listed() {
+        let folder = tempfile::TempDir::new().unwrap();
         let bucket = MemoryStore::new();
-        let runs: Vec<SideBySideRun> = (0..8).map(|_| start(&bucket)).collect();
-        let ids: BTreeSet<RunId> = runs.iter().map(|run| run.id().clone()).collect();
-        thread::scope(|scope| {
-            for run in runs {
-                scope.spawn(|| {
-                    write_report(&run);
-                    run.publish().unwrap();
+        let open_bucket = || Box::new(bucket.clone()) as Box<dyn Store>;
+        let open_folder = || Box::new(LocalStore::new(folder.path()).unwrap()) as Box<dyn Store>;
+        for open in [&open_bucket as &dyn Fn() -> Box<dyn Store>, &open_folder] {
+            let mut ids = BTreeSet::new();
+            // `latest.json` is created in the first round, and updated in the others.
+            for _ in 0..5 {
+                let runs: Vec<SideBySideRun> = (0..8)
+                    .map(|_| SideBySideRun::start(open()).unwrap())
+                    .collect();
+                ids.extend(runs.iter().map(|run| run.id().clone()));
+                thread::scope(|scope| {
+                    for run in runs {
+                        scope.spawn(|| {
+                            write_report(&run);
+                            run.publish().unwrap();
+                        });
+                    }
                 });
             }
-        });
-        let listed = published(&bucket);
-        assert_eq!(listed.len(), ids.len());
-        assert_eq!(listed.into_iter().collect::<BTreeSet<_>>(), ids);
+            let latest = open().get(LATEST_FILE).unwrap().unwrap();
+            let listed = parse_published(&latest.bytes);
+            assert_eq!(listed.len(), ids.len());
+            assert_eq!(listed.into_iter().collect::<BTreeSet<_>>(), ids);
+        }
     }
 
     #[test]
