@@ -21,7 +21,7 @@ pub struct RunJob {
     /// The input, the output and the limits of the run.
     pub config: RunConfig,
     /// Where the dataset is loaded, if it is. The run then skips the log objects that are loaded already, unless
-    /// this is a full refresh.
+    /// this is a full refresh, and a local output keeps its dataset beside those of other runs.
     pub load: Option<LoadTarget>,
 }
 

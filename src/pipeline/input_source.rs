@@ -1,15 +1,17 @@
 //! The objects of one kind of input, and the splits of the objects.
 
+use std::path::Path;
 use std::time::Instant;
 
 use super::listing::{InputArgument, ListedLocations, list_locations, merge_listings};
 use super::sniffing::plan_with_sniffing;
 use super::timings::{PipelineStage, Timings};
-use crate::config::{LoadedLogObjects, RunConfig};
-use crate::error::Result;
+use crate::config::{LoadedLogObjects, OutputArrangement, RunConfig};
+use crate::error::{Error, Result};
 use crate::input::{IgnoredCounts, InputObject, RecordKind, Segment, SplitSet};
 use crate::model::RecordSchema;
 use crate::model::sparkify::SPARKIFY;
+use crate::output::LATEST_FILE;
 use crate::output::run_report::InputReport;
 use crate::storage::{ChainedReader, Location, ObjectRange, RangeReader, Store, StoreOpener};
 
@@ -43,7 +45,7 @@ impl InputSources {
     /// Lists and plans the songs and the logs.
     ///
     /// # Errors
-    /// Returns an error if either of them [cannot be opened](InputSource::open).
+    /// Returns an error if either of them [cannot be opened](InputSource::open), or if it contains what the run writes.
     pub(super) fn open(
         config: &RunConfig,
         stores: &StoreOpener,
@@ -54,7 +56,7 @@ impl InputSources {
             InputSource::open(stores, argument, loaded, config.sizes.split_bytes, timings)
         };
         let none_loaded = LoadedLogObjects::default();
-        Ok(Self {
+        let sources = Self {
             songs: open(RecordKind::Song, "--songs", &config.songs, &none_loaded)?,
             logs: open(
                 RecordKind::Log,
@@ -62,7 +64,38 @@ impl InputSources {
                 &config.logs,
                 &config.loaded_objects,
             )?,
-        })
+        };
+        if config.output_arrangement() == OutputArrangement::SideBySide {
+            sources.ensure_output_is_not_read(&config.out)?;
+        }
+        Ok(sources)
+    }
+
+    /// Checks that no object is the file that runs write beside the datasets in `out`. Symbolic links can make it part
+    /// of the input.
+    ///
+    /// # Errors
+    /// Returns an error if one is.
+    fn ensure_output_is_not_read(&self, out: &Location) -> Result<()> {
+        let Location::Local(path) = out.join(LATEST_FILE).resolve_links() else {
+            return Ok(());
+        };
+        for source in [&self.songs, &self.logs] {
+            let found = source.objects.iter().find(|object| {
+                let key = &object.meta.key;
+                key.ends_with(LATEST_FILE)
+                    && Path::new(&source.store(object).canonical_name(key)) == path
+            });
+            if let Some(object) = found {
+                return Err(Error::usage(format!("cannot write to {out}"))
+                    .with_reason(format!(
+                        "the run would read {}, which runs write",
+                        source.display(object)
+                    ))
+                    .with_hint("choose another --out"));
+            }
+        }
+        Ok(())
     }
 
     /// Returns true if all objects are loaded already, so that there is nothing to read.

@@ -298,6 +298,13 @@ fn output_below_its_input_is_refused() {
         run_and_load(&warehouse, logs, out, &[])
             .assert_failure(2, &[&format!("cannot write to {out}: "), reason]);
     }
+    // A link in the input.
+    warehouse.write_file("star/latest.json", "{}");
+    std::os::unix::fs::symlink("../star", warehouse.path("logs/linked")).unwrap();
+    run_and_load(&warehouse, "logs", "star", &[]).assert_failure(
+        2,
+        &["cannot write to star: the run would read logs/linked/latest.json, which runs write"],
+    );
     for (logs, out) in [("logs/a.json", "logs/star"), ("logs/*.json", "logs/sub")] {
         run_and_load(&warehouse, logs, out, &["--full-refresh"]).assert_success();
     }
