@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::load_target::LoadTarget;
-use crate::config::{LoadedLogObjects, OutputArrangement, RunConfig};
+use crate::config::{LoadedObjects, OutputArrangement, RunConfig};
 use crate::error::{Error, Result};
 use crate::observer::Observer;
 use crate::output::run_report::{RunOutcome, RunReport};
@@ -20,7 +20,7 @@ use crate::warehouse::sql::statement::to_sql_script;
 pub struct RunJob {
     /// The input, the output and the limits of the run.
     pub config: RunConfig,
-    /// Where the dataset is loaded, if it is. The run then skips the log objects that are loaded already, unless
+    /// Where the dataset is loaded, if it is. The run then leaves out the objects that are loaded already, unless
     /// this is a full refresh, and a local output keeps its dataset beside those of other runs.
     pub load: Option<LoadTarget>,
 }
@@ -159,14 +159,14 @@ impl RunJob {
         if let Some(target) = &self.load {
             // Queried even if nothing is skipped, so that a missing table is noticed before a long run.
             let mode = target.load_mode(observer)?;
-            config.loaded_objects = match mode {
-                LoadMode::FullRefresh { .. } => LoadedLogObjects::default(),
+            config.loaded_objects = Some(match mode {
+                LoadMode::FullRefresh { .. } => LoadedObjects::default(),
                 LoadMode::Incremental => {
                     let before = loaded_before(&target.warehouse, observer)?;
                     since = before.newest;
                     before.objects
                 }
-            };
+            });
             load = Some((target, mode));
         }
         let report = pipeline::run(&config, observer)?;

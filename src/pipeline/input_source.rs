@@ -3,12 +3,16 @@
 use std::path::Path;
 use std::time::Instant;
 
+use chrono::Utc;
+
 use super::listing::{InputArgument, ListedLocations, list_locations, merge_listings};
 use super::sniffing::plan_with_sniffing;
 use super::timings::{PipelineStage, Timings};
-use crate::config::{LoadedLogObjects, OutputArrangement, RunConfig};
+use crate::config::{LoadState, LoadedObjects, OutputArrangement, RunConfig};
 use crate::error::{Error, Result};
-use crate::input::{IgnoredCounts, InputObject, RecordKind, Segment, SplitSet};
+use crate::input::{
+    AbsentDays, DailyNames, IgnoredCounts, InputObject, RecordKind, Segment, SplitSet,
+};
 use crate::model::RecordSchema;
 use crate::model::sparkify::SPARKIFY;
 use crate::output::LATEST_FILE;
@@ -29,7 +33,31 @@ pub(super) struct InputSource {
     /// The folders, files and bucket prefixes of the locations, with globs resolved.
     resolved_locations: Vec<Location>,
     ignored: IgnoredCounts,
-    skipped_loaded: u64,
+    /// What the warehouse has of the listed objects.
+    selection: ObjectSelection,
+}
+
+/// How the listed objects were divided by what the warehouse has of them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ObjectSelection {
+    /// Objects that it has nothing of.
+    pub new: u64,
+    /// The names of the objects that it has another version of. They are read again.
+    pub changed: Vec<String>,
+    /// Objects that it has. They are left out.
+    pub already_loaded: u64,
+    /// The days of which no log is there, by the names of the logs.
+    pub absent_days: Vec<AbsentDays>,
+}
+
+impl ObjectSelection {
+    /// Returns the selection of all objects, without a warehouse.
+    fn of_new(objects: &[InputObject]) -> Self {
+        Self {
+            new: objects.len() as u64,
+            ..Self::default()
+        }
+    }
 }
 
 /// The songs and the logs of a run.
@@ -51,19 +79,14 @@ impl InputSources {
         stores: &StoreOpener,
         timings: &Timings,
     ) -> Result<Self> {
-        let open = |kind, name, spec, loaded: &LoadedLogObjects| {
+        let open = |kind, name, spec| {
             let argument = InputArgument { kind, name, spec };
+            let loaded = config.loaded_objects.as_ref();
             InputSource::open(stores, argument, loaded, config.sizes.split_bytes, timings)
         };
-        let none_loaded = LoadedLogObjects::default();
         let sources = Self {
-            songs: open(RecordKind::Song, "--songs", &config.songs, &none_loaded)?,
-            logs: open(
-                RecordKind::Log,
-                "--logs",
-                &config.logs,
-                &config.loaded_objects,
-            )?,
+            songs: open(RecordKind::Song, "--songs", &config.songs)?,
+            logs: open(RecordKind::Log, "--logs", &config.logs)?,
         };
         if config.output_arrangement() == OutputArrangement::SideBySide {
             sources.ensure_output_is_not_read(&config.out)?;
@@ -102,13 +125,46 @@ impl InputSources {
     pub(super) fn has_nothing_new(&self) -> bool {
         let sources = [&self.songs, &self.logs];
         let is_empty = |source: &&InputSource| source.objects.is_empty();
-        sources.iter().all(is_empty) && sources.iter().any(|source| source.skipped_loaded > 0)
+        sources.iter().all(is_empty)
+            && sources
+                .iter()
+                .any(|source| source.selection.already_loaded > 0)
     }
 
     /// Returns the locations of the songs and of the logs, with globs resolved to the folders that they match.
     pub(super) fn resolved_locations(&self) -> [&[Location]; 2] {
         [&self.songs, &self.logs].map(|source| source.resolved_locations.as_slice())
     }
+}
+
+/// Removes the objects that are loaded already.
+fn leave_out_loaded(
+    kind: RecordKind,
+    stores: &[Box<dyn Store>],
+    objects: &mut Vec<InputObject>,
+    loaded: &LoadedObjects,
+) -> ObjectSelection {
+    let mut selection = ObjectSelection::default();
+    let mut names = DailyNames::default();
+    objects.retain(|object| {
+        let store = &stores[object.location_index as usize];
+        let name = store.absolute_name(&object.meta.key);
+        if kind == RecordKind::Log {
+            names.add_listed(&name);
+        }
+        match loaded.state(kind, &name, &object.meta.etag()) {
+            LoadState::New => selection.new += 1,
+            LoadState::Changed => selection.changed.push(store.display(&object.meta.key)),
+            LoadState::Loaded => {
+                selection.already_loaded += 1;
+                return false;
+            }
+        }
+        true
+    });
+    loaded.names(kind).for_each(|name| names.add_loaded(name));
+    selection.absent_days = names.absent_days(Utc::now().date_naive());
+    selection
 }
 
 /// Returns the schema of the records of a kind.
@@ -121,7 +177,8 @@ pub(super) fn record_schema(kind: RecordKind) -> &'static RecordSchema {
 }
 
 impl InputSource {
-    /// Lists all objects of `argument` and plans the splits of those that are not `loaded`.
+    /// Lists all objects of `argument` and plans the splits of those that are not `loaded` into the warehouse, if there is
+    /// one.
     ///
     /// # Errors
     /// Returns an error if a location does not exist, cannot be listed or contains no input object, or if a glob
@@ -129,7 +186,7 @@ impl InputSource {
     pub(super) fn open(
         stores: &StoreOpener,
         argument: InputArgument<'_>,
-        loaded: &LoadedLogObjects,
+        loaded: Option<&LoadedObjects>,
         split_bytes: Option<u64>,
         timings: &Timings,
     ) -> Result<Self> {
@@ -153,22 +210,18 @@ impl InputSource {
         let sort_start = Instant::now();
         let (mut objects, ignored) = merge_listings(&stores, listings);
         timings.record_phase(sort, None, sort_start);
-        let listed = objects.len();
-        if !loaded.is_empty() {
-            objects.retain(|object| {
-                let store = &stores[object.location_index as usize];
-                let identity = store.absolute_name(&object.meta.key);
-                !loaded.contains(identity, object.meta.etag())
-            });
-        }
-        let skipped_loaded = listed - objects.len();
+        let selection = match loaded {
+            None => ObjectSelection::of_new(&objects),
+            Some(loaded) => leave_out_loaded(kind, &stores, &mut objects, loaded),
+        };
         let plan = plan_with_sniffing(&stores, &mut objects, split_bytes)?;
         timings.record(PipelineStage::List, began, plan.bytes, objects.len() as u64);
         tracing::info!(
             objects = objects.len(),
             bytes = plan.bytes,
             splits = plan.splits.len(),
-            skipped_loaded,
+            changed = selection.changed.len(),
+            already_loaded = selection.already_loaded,
             "listed the {}",
             kind.plural()
         );
@@ -179,7 +232,7 @@ impl InputSource {
             stores,
             resolved_locations: resolved,
             ignored,
-            skipped_loaded: skipped_loaded as u64,
+            selection,
         })
     }
 
@@ -226,15 +279,18 @@ impl InputSource {
             .find_map(|store| store.max_concurrent_requests())
     }
 
-    /// Returns the number of objects that were skipped because they are loaded already.
-    pub(super) fn skipped_loaded(&self) -> u64 {
-        self.skipped_loaded
+    /// Returns what the warehouse has of the listed objects.
+    pub(super) fn selection(&self) -> &ObjectSelection {
+        &self.selection
     }
 
     /// Returns the report of the listed objects, before anything is read.
     pub(super) fn initial_report(&self) -> InputReport {
         InputReport {
             objects: self.objects.len() as u64,
+            new_objects: self.selection.new,
+            changed_objects: self.selection.changed.len() as u64,
+            already_loaded_objects: self.selection.already_loaded,
             ignored_objects: self.ignored.objects(),
             ignored_extensions: self.ignored.by_extension(),
             bytes: self.plan.bytes,

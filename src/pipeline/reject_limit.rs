@@ -5,6 +5,7 @@ use super::run_context::RunContext;
 use super::source_counter::SourceCounts;
 use crate::config::MaxRejects;
 use crate::error::{Error, Result};
+use crate::observer::Observer;
 use crate::output::REJECTS_DIR;
 use crate::output::run_report::LogReport;
 

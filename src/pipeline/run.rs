@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Instant;
 
+use chrono::{DateTime, SecondsFormat, Utc};
+
+use super::executed_by::executed_by;
 use super::input_source::{InputSource, InputSources};
+use super::input_warnings::warn_about_input;
 use super::run_context::RunContext;
 use super::source_counter::SourceCounts;
 use super::thread_pool::build_thread_pool;
@@ -15,7 +19,7 @@ use crate::error::Error;
 use crate::input::InputSpec;
 use crate::model::TableSchema;
 use crate::model::sparkify::SPARKIFY;
-use crate::observer::Observer;
+use crate::observer::{Observer, WarningRecorder};
 use crate::output::run_report::{
     InputReport, LogReport, REPORT_VERSION, RunOutcome, RunReport, StageReport, TableReport,
 };
@@ -78,15 +82,26 @@ pub(super) fn run_with_timings(
     progress: &dyn Observer,
     timings: &Timings,
 ) -> std::result::Result<RunReport, RunFailure> {
-    let began = Instant::now();
+    let (began, started_at) = (Instant::now(), Utc::now());
+    let progress = &WarningRecorder::new(progress);
     let span = tracing::Span::current();
     build_thread_pool(config.threads)?.install(|| {
         let _entered = span.enter();
         let stores = StoreOpener::new(config.s3.clone());
         let sources = InputSources::open(config, &stores, timings)?;
+        warn_about_input(&sources, progress);
         if sources.has_nothing_new() {
             tracing::info!("found nothing new");
-            return Ok(nothing_new_report(config, &sources, timings, began));
+            let run = ReportedRun {
+                id: &RunId::new().to_string(),
+                config,
+                progress,
+                timings,
+                parts: &TableParts::new(),
+                began,
+                started_at,
+            };
+            return Ok(nothing_new_report(&run, &sources));
         }
         let locations = sources.resolved_locations();
         let arrangement = config.output_arrangement();
@@ -97,7 +112,7 @@ pub(super) fn run_with_timings(
             locations,
             config.compression,
         )?;
-        let run = RunContext::new(config, progress, &staging, timings, sources);
+        let run = RunContext::new(config, started_at, progress, &staging, timings, sources);
         match build_tables(&run, began) {
             Ok(report) => {
                 let _span = tracing::info_span!("publish").entered();
@@ -154,21 +169,20 @@ fn build_tables(
 ) -> std::result::Result<RunReport, RunFailure> {
     run.progress
         .start_phase("songs", Some(run.songs.plan.bytes));
-    let (batches, songs) = songs::read_songs(run)?;
-    warn_if_no_records(run, &run.songs, &run.config.songs, &songs);
-    if let Err(error) = reject_limit::check_songs(run, &songs) {
+    let songs = songs::read_songs(run)?;
+    warn_if_no_records(run, &run.songs, &run.config.songs, &songs.counts);
+    if let Err(error) = reject_limit::check_songs(run, &songs.counts) {
         run.progress.finish_phase();
         let logs = LogReport {
             input: run.logs.initial_report(),
-            already_loaded_objects: run.logs.skipped_loaded(),
             ..LogReport::default()
         };
         return Err(input_failure(
             error,
-            build_report(run, began, &songs, logs, 0),
+            build_report(run, began, &songs.counts, logs, 0),
         ));
     }
-    let lookup = songs::build_lookup(run, &batches)?;
+    let lookup = songs::build_lookup(run, &songs.batches)?;
     run.progress.start_phase("logs", Some(run.logs.plan.bytes));
     let logs = logs::process_logs(run, &lookup)?;
     run.progress.finish_phase();
@@ -178,16 +192,34 @@ fn build_tables(
         kept: logs.counts.kept - logs.duplicates,
         filtered: logs.counts.filtered,
         duplicates: logs.duplicates,
-        already_loaded_objects: run.logs.skipped_loaded(),
+        oldest_event: event_time(logs.oldest_event()),
+        newest_event: event_time(logs.newest_event()),
     };
-    let checked = reject_limit::check_reject_limit(run, &songs, &logs.counts)
+    let checked = reject_limit::check_reject_limit(run, &songs.counts, &logs.counts)
         .and_then(|()| reject_limit::check_has_events(run, &log_report));
     if let Err(error) = checked {
-        let report = build_report(run, began, &songs, log_report, logs.matched);
+        let report = build_report(run, began, &songs.counts, log_report, logs.matched);
         return Err(input_failure(error, report));
     }
-    dimensions::write_dimensions(run, &batches, &lookup, &logs)?;
-    Ok(build_report(run, began, &songs, log_report, logs.matched))
+    dimensions::write_dimensions(run, &songs, &lookup, &logs)?;
+    Ok(build_report(
+        run,
+        began,
+        &songs.counts,
+        log_report,
+        logs.matched,
+    ))
+}
+
+/// Formats the time of an event, in milliseconds since 1970.
+fn event_time(milliseconds: Option<i64>) -> Option<String> {
+    let time = DateTime::from_timestamp_millis(milliseconds?)?;
+    Some(iso_8601(time))
+}
+
+/// Formats a time in UTC, to the millisecond.
+fn iso_8601(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 /// Creates the failure of a run because of the content of its input. Its report has no tables, because none
@@ -226,23 +258,10 @@ fn warn_if_no_records(
 }
 
 /// Returns the report of a run that read no object and wrote nothing.
-fn nothing_new_report(
-    config: &RunConfig,
-    sources: &InputSources,
-    timings: &Timings,
-    began: Instant,
-) -> RunReport {
+fn nothing_new_report(run: &ReportedRun<'_>, sources: &InputSources) -> RunReport {
     let logs = LogReport {
         input: sources.logs.initial_report(),
-        already_loaded_objects: sources.logs.skipped_loaded(),
         ..LogReport::default()
-    };
-    let run = ReportedRun {
-        id: &RunId::new().to_string(),
-        config,
-        timings,
-        parts: &TableParts::new(),
-        began,
     };
     RunReport {
         status: RunOutcome::NothingNew,
@@ -260,9 +279,11 @@ fn build_report(
     let reported = ReportedRun {
         id: run.staging.run_id(),
         config: run.config,
+        progress: run.progress,
         timings: run.timings,
         parts: &run.parts(),
         began,
+        started_at: run.started_at,
     };
     reported.report(songs.report.clone(), logs, matched)
 }
@@ -271,9 +292,11 @@ fn build_report(
 struct ReportedRun<'a> {
     id: &'a str,
     config: &'a RunConfig,
+    progress: &'a WarningRecorder<'a>,
     timings: &'a Timings,
     parts: &'a TableParts,
     began: Instant,
+    started_at: DateTime<Utc>,
 }
 
 impl ReportedRun<'_> {
@@ -287,6 +310,10 @@ impl ReportedRun<'_> {
             status: RunOutcome::Ok,
             error: None,
             run: self.id.to_owned(),
+            started_at: iso_8601(self.started_at),
+            finished_at: iso_8601(Utc::now()),
+            executed_by: executed_by(),
+            warnings: self.progress.warnings(),
             compression: self.config.compression,
             songs,
             logs,

@@ -6,10 +6,10 @@ use std::fmt;
 use serde::Serialize;
 
 use super::preflight::{ensure_mergeable, ensure_refreshable};
-use crate::config::LoadedLogObjects;
+use crate::config::LoadedObjects;
 use crate::error::{Error, Result};
-use crate::model::Model;
 use crate::model::sparkify::SPARKIFY;
+use crate::model::{EngineValue, Model};
 use crate::observer::Observer;
 use crate::warehouse::config::WarehouseConfig;
 use crate::warehouse::connect::error::{StatementError, fatal};
@@ -19,23 +19,30 @@ use crate::warehouse::query_result::text_column;
 
 /// Returns the query for the runs in the load history.
 pub(super) fn loaded_runs_query(model: &Model) -> String {
-    let (table, columns) = (model.load_history.name, model.history_columns());
-    format!("SELECT DISTINCT {} FROM {table}", columns.run)
+    let (table, run) = (
+        model.load_history.name,
+        model.history_column(EngineValue::Run),
+    );
+    format!("SELECT DISTINCT {run} FROM {table}")
 }
 
-/// Returns the query for the objects in the load history, with their versions.
+/// Returns the query for the objects in the load history, with their kinds and versions.
 fn loaded_objects_query(model: &Model) -> String {
-    let (table, columns) = (model.load_history.name, model.history_columns());
-    format!(
-        "SELECT DISTINCT {}, {} FROM {table}",
-        columns.object, columns.version
-    )
+    let [kind, object, version] = [
+        EngineValue::ObjectKind,
+        EngineValue::ObjectName,
+        EngineValue::ObjectVersion,
+    ]
+    .map(|value| model.history_column(value));
+    let table = model.load_history.name;
+    format!("SELECT DISTINCT {kind}, {object}, {version} FROM {table}")
 }
 
 /// Returns the query for the newest load in the load history.
 fn newest_load_query(model: &Model) -> String {
-    let (table, columns) = (model.load_history.name, model.history_columns());
-    let (run, at) = (columns.run, columns.loaded_at);
+    let [run, at] =
+        [EngineValue::Run, EngineValue::LoadedAt].map(|value| model.history_column(value));
+    let table = model.load_history.name;
     format!(
         "SELECT {run}, TO_CHAR({at}, 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') FROM {table} \
          WHERE {at} IS NOT NULL ORDER BY {at} DESC, {run} DESC LIMIT 1"
@@ -46,7 +53,7 @@ fn newest_load_query(model: &Model) -> String {
 #[derive(Debug)]
 pub(crate) struct LoadedBefore {
     /// The objects.
-    pub objects: LoadedLogObjects,
+    pub objects: LoadedObjects,
     /// The newest load, if there is one.
     pub newest: Option<NewestLoad>,
 }
@@ -77,10 +84,10 @@ pub(crate) fn loaded_before(
 ) -> Result<LoadedBefore> {
     query_warehouse(warehouse, progress, |session| {
         ensure_mergeable(session)?;
-        let mut objects = LoadedLogObjects::default();
+        let mut objects = LoadedObjects::default();
         session.for_each_row(&loaded_objects_query(&SPARKIFY), |row| {
-            if let [Some(object), Some(etag)] = row.as_slice() {
-                objects.insert((*object).to_owned(), (*etag).to_owned());
+            if let [Some(kind), Some(object), Some(etag)] = row.as_slice() {
+                objects.insert(kind, object, etag);
             }
         })?;
         let mut newest = None;
