@@ -252,7 +252,9 @@ fn any_other_folder_may_keep_runs() {
         ("file", "cannot write to file: "),
         ("file/below", "cannot write to file/below: "),
     ] {
-        run_and_load(&warehouse, "logs", out, &["--full-refresh"]).assert_failure(1, &[words]);
+        for more in ["--full-refresh", "--dry-run"] {
+            run_and_load(&warehouse, "logs", out, &[more]).assert_failure(1, &[words]);
+        }
     }
     // The current folder, which contains the input.
     let dry_run = run_and_load(&warehouse, "logs", ".", &["--dry-run"]).assert_success();

@@ -26,7 +26,12 @@ impl RunsDir {
     /// # Errors
     /// Returns an error if `out` is something else.
     pub(in crate::output) fn check(out: &Path) -> Result<()> {
-        ensure_no_single_run(out, &resolve_target(out)?)
+        let target = resolve_target(out)?;
+        if target.exists() && !target.is_dir() {
+            let error = io::Error::from(io::ErrorKind::NotADirectory);
+            return Err(Error::io("cannot write to", out, error));
+        }
+        ensure_no_single_run(out, &target)
     }
 
     /// Opens `out`, and creates it if it does not exist.
