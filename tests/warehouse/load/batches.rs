@@ -288,6 +288,7 @@ fn full_refresh_from_partial_dataset_is_rejected(kind: WarehouseKind) {
         &warehouse.out_location("out"),
     ];
     warehouse.run_command(&arguments).assert_success();
+    warehouse.write_file("data/log_data/more.json", &event(1, 1000, "paid", 1, 1));
     warehouse.run_command(&arguments).assert_success();
     let before = warehouse.warehouse_tables();
     let arguments = [
