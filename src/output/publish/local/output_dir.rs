@@ -4,8 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::own_files::{first_unknown_file, is_report_file};
-use super::runs_dir::sign_of_runs;
+use super::own_files::{first_unknown_file, is_report_file, sign_of_runs};
 use crate::error::{Error, Result};
 use crate::output::layout::{REPORT_FILE, SiblingDir};
 use crate::storage::resolve_existing_prefix;

@@ -2,14 +2,12 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::dir_lock::{is_same_inode, locked_error, open_folder};
 use super::output_dir::resolve_target;
 use crate::error::{Error, Result};
-use crate::output::latest::LatestPointer;
-use crate::output::layout::{FAILED_REPORT_FILE, LATEST_FILE, REPORT_FILE};
-use crate::output::run_id::RunId;
+use crate::output::layout::{FAILED_REPORT_FILE, REPORT_FILE};
 
 /// A folder that keeps runs side by side. Any number of runs may hold it at the same time, and no run replaces it
 /// while one does.
@@ -80,22 +78,4 @@ fn ensure_no_single_run(out: &Path, target: &Path) -> Result<()> {
                 .with_hint("choose another --out, or move it away"),
         ),
     }
-}
-
-/// Returns the name of something in a folder that shows that it keeps runs side by side.
-pub(super) fn sign_of_runs(folder: &Path) -> io::Result<Option<PathBuf>> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let is_run = entry.file_type()?.is_dir()
-            && name
-                .to_str()
-                .is_some_and(|name| name.parse::<RunId>().is_ok());
-        let is_latest = name == LATEST_FILE
-            && fs::read(entry.path()).is_ok_and(|json| LatestPointer::parse(&json).is_ok());
-        if is_run || is_latest {
-            return Ok(Some(name.into()));
-        }
-    }
-    Ok(None)
 }
