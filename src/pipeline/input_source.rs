@@ -32,6 +32,8 @@ pub(super) struct InputSource {
     stores: Vec<Box<dyn Store>>,
     /// The folders, files and bucket prefixes of the locations, with globs resolved.
     resolved_locations: Vec<Location>,
+    /// The locations, as they were given.
+    locations: Vec<String>,
     ignored: IgnoredCounts,
     /// What the warehouse has of the listed objects.
     selection: ObjectSelection,
@@ -231,6 +233,12 @@ impl InputSource {
             plan,
             stores,
             resolved_locations: resolved,
+            locations: argument
+                .spec
+                .locations
+                .iter()
+                .map(Location::to_string)
+                .collect(),
             ignored,
             selection,
         })
@@ -287,6 +295,7 @@ impl InputSource {
     /// Returns the report of the listed objects, before anything is read.
     pub(super) fn initial_report(&self) -> InputReport {
         InputReport {
+            locations: self.locations.clone(),
             objects: self.objects.len() as u64,
             new_objects: self.selection.new,
             changed_objects: self.selection.changed.len() as u64,
