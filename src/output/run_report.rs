@@ -173,6 +173,9 @@ pub struct RunReport {
     pub error: Option<String>,
     /// The id of the run.
     pub run: String,
+    /// The id of the run whose rejects were tried again. Absent unless this is the report of a replay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replayed_run: Option<String>,
     /// Counts of the song input.
     pub songs: InputReport,
     /// Counts of the log input.
@@ -193,4 +196,11 @@ pub struct RunReport {
     pub peak_memory_bytes: Option<u64>,
     /// Number of worker threads.
     pub threads: usize,
+}
+
+impl RunReport {
+    /// Returns true if the dataset has no events although it should. A replay may have rejects of songs alone.
+    pub fn lacks_events(&self) -> bool {
+        self.replayed_run.is_none() && self.logs.has_no_events()
+    }
 }

@@ -1,11 +1,13 @@
 //! The objects of one kind of input, and the splits of the objects.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use super::listing::{InputArgument, ListedLocations, list_locations, merge_listings};
+use super::reject_texts::RejectTexts;
 use super::sniffing::plan_with_sniffing;
 use super::timings::{PipelineStage, Timings};
-use crate::config::{LoadedLogObjects, RunConfig};
+use crate::config::{InputSpec, LoadedLogObjects, RunConfig};
 use crate::error::Result;
 use crate::input::{IgnoredCounts, InputObject, RecordKind, Segment, SplitSet};
 use crate::model::RecordSchema;
@@ -22,12 +24,21 @@ pub(super) struct InputSource {
     pub objects: Vec<InputObject>,
     /// The splits of the objects.
     pub plan: SplitSet,
-    /// The stores of the objects, by [`InputObject::location_index`].
-    stores: Vec<Box<dyn Store>>,
+    /// Where the objects are.
+    contents: InputContents,
     /// The folders, files and bucket prefixes of the locations, with globs resolved.
     resolved_locations: Vec<Location>,
     ignored: IgnoredCounts,
     skipped_loaded: u64,
+}
+
+/// Where the objects of an input are.
+#[derive(Debug)]
+pub(super) enum InputContents {
+    /// In these stores, by [`InputObject::location_index`].
+    Stores(Vec<Box<dyn Store>>),
+    /// In the reject files of an earlier run: each object is the text of a reject.
+    Rejects(RejectTexts),
 }
 
 /// The songs and the logs of a run.
@@ -37,6 +48,8 @@ pub(super) struct InputSources {
     pub songs: InputSource,
     /// The log objects.
     pub logs: InputSource,
+    /// The id of the run whose rejects are tried again, if this is a replay.
+    pub replayed_run: Option<String>,
 }
 
 impl InputSources {
@@ -45,6 +58,8 @@ impl InputSources {
     /// # Errors
     /// Returns an error if either of them [cannot be opened](InputSource::open).
     pub(super) fn open(
+        songs: &InputSpec,
+        logs: &InputSpec,
         config: &RunConfig,
         stores: &StoreOpener,
         timings: &Timings,
@@ -55,13 +70,9 @@ impl InputSources {
         };
         let none_loaded = LoadedLogObjects::default();
         Ok(Self {
-            songs: open(RecordKind::Song, "--songs", &config.songs, &none_loaded)?,
-            logs: open(
-                RecordKind::Log,
-                "--logs",
-                &config.logs,
-                &config.loaded_objects,
-            )?,
+            songs: open(RecordKind::Song, "--songs", songs, &none_loaded)?,
+            logs: open(RecordKind::Log, "--logs", logs, &config.loaded_objects)?,
+            replayed_run: None,
         })
     }
 
@@ -81,6 +92,25 @@ pub(super) fn record_schema(kind: RecordKind) -> &'static RecordSchema {
 }
 
 impl InputSource {
+    /// Returns a source of objects without any that were ignored or are loaded already.
+    pub(super) fn new(
+        kind: RecordKind,
+        objects: Vec<InputObject>,
+        plan: SplitSet,
+        contents: InputContents,
+        resolved_locations: Vec<Location>,
+    ) -> Self {
+        Self {
+            kind,
+            objects,
+            plan,
+            contents,
+            resolved_locations,
+            ignored: IgnoredCounts::default(),
+            skipped_loaded: 0,
+        }
+    }
+
     /// Lists all objects of `argument` and plans the splits of those that are not `loaded`.
     ///
     /// # Errors
@@ -136,7 +166,7 @@ impl InputSource {
             kind,
             objects,
             plan,
-            stores,
+            contents: InputContents::Stores(stores),
             resolved_locations: resolved,
             ignored,
             skipped_loaded: skipped_loaded as u64,
@@ -153,18 +183,53 @@ impl InputSource {
         &self.objects[segment.object]
     }
 
-    fn store(&self, object: &InputObject) -> &dyn Store {
-        self.stores[object.location_index as usize].as_ref()
-    }
-
-    /// Returns the path or URL of an object as shown to users.
+    /// Returns the path or URL of an object as shown to users. The text of a reject is shown as the object in which it
+    /// was rejected first.
     pub(super) fn display(&self, object: &InputObject) -> String {
-        self.store(object).display(&object.meta.key)
+        match (&self.contents, &object.rejected_at) {
+            (InputContents::Stores(stores), _) => {
+                stores[object.location_index as usize].display(&object.meta.key)
+            }
+            (InputContents::Rejects(_), origin) => origin
+                .as_ref()
+                .map_or_else(String::new, |origin| origin.object.to_string()),
+        }
     }
 
-    /// Returns the absolute name of an object, which does not depend on the current directory.
-    pub(super) fn canonical_name(&self, object: &InputObject) -> String {
-        self.store(object).absolute_name(&object.meta.key)
+    /// Returns where the objects are.
+    pub(super) fn contents(&self) -> &InputContents {
+        &self.contents
+    }
+
+    /// Returns the sum of a value for each source object. `values` has one for each object. In a replay the source
+    /// objects are the reject files, and an object is the text of one reject.
+    pub(super) fn sum_by_source_object<'a>(&self, values: &'a [u64]) -> Cow<'a, [u64]> {
+        assert_eq!(self.objects.len(), values.len(), "each object has a value");
+        let InputContents::Rejects(texts) = &self.contents else {
+            return Cow::Borrowed(values);
+        };
+        let mut sums = vec![0; texts.files.len()];
+        for (object, value) in self.objects.iter().zip(values) {
+            if let Some(origin) = &object.rejected_at {
+                sums[origin.file] += value;
+            }
+        }
+        Cow::Owned(sums)
+    }
+
+    /// Returns the absolute name of a source object, which does not depend on the current directory, and its ETag.
+    pub(super) fn source_object_identity(&self, number: usize) -> (String, String) {
+        match &self.contents {
+            InputContents::Rejects(texts) => {
+                let file = &texts.files[number];
+                (file.name.clone(), file.etag.clone())
+            }
+            InputContents::Stores(stores) => {
+                let object = &self.objects[number];
+                let store = &stores[object.location_index as usize];
+                (store.absolute_name(&object.meta.key), object.meta.etag())
+            }
+        }
     }
 
     /// Returns a reader of ranges of objects, in the given order. The number of each range is the index of its
@@ -173,17 +238,25 @@ impl InputSource {
         &self,
         ranges: impl Iterator<Item = (u32, ObjectRange)>,
     ) -> Box<dyn RangeReader + '_> {
-        match &self.stores[..] {
-            [store] => store.read_ranges(ranges.map(|(_, range)| range).collect()),
-            stores => Box::new(ChainedReader::new(stores, ranges)),
+        match &self.contents {
+            InputContents::Rejects(texts) => {
+                Box::new(texts.reader(ranges.map(|(_, range)| range).collect()))
+            }
+            InputContents::Stores(stores) => match &stores[..] {
+                [store] => store.read_ranges(ranges.map(|(_, range)| range).collect()),
+                stores => Box::new(ChainedReader::new(stores, ranges)),
+            },
         }
     }
 
     /// Returns the maximum number of concurrent requests, or `None` if no store is remote.
     pub(super) fn max_concurrent_requests(&self) -> Option<usize> {
-        self.stores
-            .iter()
-            .find_map(|store| store.max_concurrent_requests())
+        match &self.contents {
+            InputContents::Rejects(_) => None,
+            InputContents::Stores(stores) => stores
+                .iter()
+                .find_map(|store| store.max_concurrent_requests()),
+        }
     }
 
     /// Returns the number of objects that were skipped because they are loaded already.
@@ -193,12 +266,17 @@ impl InputSource {
 
     /// Returns the report of the listed objects, before anything is read.
     pub(super) fn initial_report(&self) -> InputReport {
-        InputReport {
+        let mut report = InputReport {
             objects: self.objects.len() as u64,
             ignored_objects: self.ignored.objects(),
             ignored_extensions: self.ignored.by_extension(),
             bytes: self.plan.bytes,
             ..InputReport::default()
+        };
+        if let InputContents::Rejects(texts) = &self.contents {
+            report.objects = texts.files.len() as u64;
+            texts.carried_over.add_to(&mut report);
         }
+        report
     }
 }

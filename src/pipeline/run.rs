@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Instant;
 
-use super::input_source::{InputSource, InputSources};
+use super::input_source::InputSource;
 use super::run_context::RunContext;
+use super::run_input::open_input;
 use super::source_counter::SourceCounts;
 use super::thread_pool::build_thread_pool;
 use super::timings::Timings;
-use super::{dimensions, logs, peak_rss, reject_limit, songs};
+use super::{dimensions, logs, peak_rss, reject_limit, replay, songs};
 use crate::config::RunConfig;
 use crate::error::Error;
-use crate::input::InputSpec;
 use crate::model::TableSchema;
 use crate::model::sparkify::SPARKIFY;
 use crate::observer::Observer;
@@ -82,7 +82,7 @@ pub(super) fn run_with_timings(
     build_thread_pool(config.threads)?.install(|| {
         let _entered = span.enter();
         let stores = StoreOpener::new(config.s3.clone());
-        let sources = InputSources::open(config, &stores, timings)?;
+        let sources = open_input(config, &stores, timings)?;
         let locations = sources.resolved_locations();
         let staging = Staging::open(&stores, &config.out, locations, config.compression)?;
         let run = RunContext::new(config, progress, &staging, timings, sources);
@@ -140,10 +140,11 @@ fn build_tables(
     run: &RunContext<'_>,
     began: Instant,
 ) -> std::result::Result<RunReport, RunFailure> {
+    replay::carry_over_rejects(run)?;
     run.progress
         .start_phase("songs", Some(run.songs.plan.bytes));
     let (batches, songs) = songs::read_songs(run)?;
-    warn_if_no_records(run, &run.songs, &run.config.songs, &songs);
+    warn_if_no_records(run, &run.songs, &songs);
     if let Err(error) = reject_limit::check_songs(run, &songs) {
         run.progress.finish_phase();
         let logs = LogReport {
@@ -160,7 +161,7 @@ fn build_tables(
     run.progress.start_phase("logs", Some(run.logs.plan.bytes));
     let logs = logs::process_logs(run, &lookup)?;
     run.progress.finish_phase();
-    warn_if_no_records(run, &run.logs, &run.config.logs, &logs.counts);
+    warn_if_no_records(run, &run.logs, &logs.counts);
     let log_report = LogReport {
         input: logs.counts.report.clone(),
         kept: logs.counts.kept - logs.duplicates,
@@ -197,15 +198,11 @@ fn input_failure(error: Error, mut report: RunReport) -> RunFailure {
 
 /// Warns about objects without records, which are valid but seldom intended. If there are no objects, all of
 /// them are loaded already, and there is nothing to warn about.
-fn warn_if_no_records(
-    run: &RunContext<'_>,
-    source: &InputSource,
-    locations: &InputSpec,
-    counts: &SourceCounts,
-) {
+fn warn_if_no_records(run: &RunContext<'_>, source: &InputSource, counts: &SourceCounts) {
     let objects = source.objects.len();
     if counts.report.records == 0 && objects > 0 {
         let name = source.kind.singular();
+        let locations = run.config.input.describe(source.kind);
         let s = if objects == 1 { "" } else { "s" };
         run.progress.warn(&format!(
             "no records in the {objects} {name} object{s} of {locations}"
@@ -229,6 +226,7 @@ fn build_report(
         status: RunOutcome::Ok,
         error: None,
         run: run.staging.run_id().to_owned(),
+        replayed_run: run.replayed_run.clone(),
         compression: run.config.compression,
         songs: songs.report.clone(),
         logs,

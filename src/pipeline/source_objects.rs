@@ -15,24 +15,16 @@ use crate::star::source_objects::{SourceObject, build_source_objects};
 /// Returns an error if the table cannot be written.
 pub(super) fn write_source_objects(run: &RunContext<'_>, kept_by_object: &[u64]) -> Result<()> {
     let source = &run.logs;
-    assert_eq!(
-        source.objects.len(),
-        kept_by_object.len(),
-        "each object has a count"
-    );
+    let kept = source.sum_by_source_object(kept_by_object);
     let table = SPARKIFY.source_objects();
     let row_group_rows = run.config.sizes.row_group_rows.max(1);
     let mut writer = run.staging.create_part(table, 0, table.arrow_schema())?;
-    for (group, kept) in source
-        .objects
-        .chunks(row_group_rows)
-        .zip(kept_by_object.chunks(row_group_rows))
-    {
+    for (group, kept) in kept.chunks(row_group_rows).enumerate() {
         let began = Instant::now();
-        let rows = group.iter().zip(kept).map(|(object, &rows)| SourceObject {
-            object: source.canonical_name(object),
-            etag: object.meta.etag(),
-            rows,
+        let numbers = group * row_group_rows..;
+        let rows = numbers.zip(kept).map(|(number, &rows)| {
+            let (object, etag) = source.source_object_identity(number);
+            SourceObject { object, etag, rows }
         });
         let rows = build_source_objects(table, &rows.collect::<Vec<_>>())?;
         run.timings
