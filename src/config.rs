@@ -1,6 +1,6 @@
 //! Defines the checked configuration of a run and of a parse benchmark, which commands build from their arguments.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 
@@ -30,9 +30,9 @@ pub struct RunConfig {
     pub allow_empty: bool,
     /// Whether the dataset is loaded into a warehouse after the run. A [`RunJob`](crate::jobs::RunJob) sets it.
     pub load_after_run: bool,
-    /// The log objects that the run skips. A [`RunJob`](crate::jobs::RunJob) that loads sets them to those that are in
-    /// the warehouse.
-    pub loaded_objects: LoadedLogObjects,
+    /// The objects that the warehouse has, if the dataset is for one: the run leaves them out. A
+    /// [`RunJob`](crate::jobs::RunJob) that loads sets them.
+    pub loaded_objects: Option<LoadedObjects>,
     /// The codec of the Parquet files.
     pub compression: ParquetCompression,
     /// The sizes in which the input is read. Only tests and benchmarks change them; the tables do not depend on
@@ -74,26 +74,66 @@ impl RunInput {
     }
 }
 
-/// Log objects that are loaded, by `object` and `etag` of `load_history`.
+/// The objects that a warehouse has loaded, by `kind`, `object` and `etag` of `load_history`.
 #[derive(Debug, Clone, Default)]
-pub struct LoadedLogObjects(HashSet<(String, String)>);
+pub struct LoadedObjects {
+    songs: LoadedVersions,
+    logs: LoadedVersions,
+}
 
-impl LoadedLogObjects {
-    /// Returns true if there are none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
+/// The loaded versions of objects, by the name of the object.
+type LoadedVersions = HashMap<String, Vec<String>>;
 
-    /// Adds an object. One without an ETag is not added, because a change of it could not be noticed.
-    pub fn insert(&mut self, object: String, etag: String) {
-        if !etag.is_empty() {
-            self.0.insert((object, etag));
+/// What a warehouse has of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoadState {
+    /// Nothing.
+    New,
+    /// Another version of it, or a version without an ETag, which may have changed.
+    Changed,
+    /// The same version.
+    Loaded,
+}
+
+impl LoadedObjects {
+    /// Adds a version of an object. Objects of unknown kinds are ignored.
+    pub fn insert(&mut self, kind: &str, object: &str, etag: &str) {
+        let kinds = [RecordKind::Song, RecordKind::Log];
+        if let Some(kind) = kinds.into_iter().find(|known| known.singular() == kind) {
+            let versions = self.of_mut(kind).entry(object.to_owned()).or_default();
+            versions.push(etag.to_owned());
         }
     }
 
-    /// Returns true if the object is loaded with this ETag.
-    pub fn contains(&self, object: String, etag: String) -> bool {
-        self.0.contains(&(object, etag))
+    /// Returns the names of the loaded objects of a kind, in no order.
+    pub fn names(&self, kind: RecordKind) -> impl Iterator<Item = &str> {
+        self.of(kind).keys().map(String::as_str)
+    }
+
+    /// Returns whether an object is loaded with this ETag.
+    pub fn state(&self, kind: RecordKind, object: &str, etag: &str) -> LoadState {
+        match self.of(kind).get(object) {
+            None => LoadState::New,
+            // A change of an object without an ETag could not be noticed.
+            Some(versions) if !etag.is_empty() && versions.iter().any(|known| known == etag) => {
+                LoadState::Loaded
+            }
+            Some(_) => LoadState::Changed,
+        }
+    }
+
+    fn of(&self, kind: RecordKind) -> &LoadedVersions {
+        match kind {
+            RecordKind::Song => &self.songs,
+            RecordKind::Log => &self.logs,
+        }
+    }
+
+    fn of_mut(&mut self, kind: RecordKind) -> &mut LoadedVersions {
+        match kind {
+            RecordKind::Song => &mut self.songs,
+            RecordKind::Log => &mut self.logs,
+        }
     }
 }
 
@@ -123,7 +163,7 @@ impl RunConfig {
             max_rejects,
             allow_empty: false,
             load_after_run: false,
-            loaded_objects: LoadedLogObjects::default(),
+            loaded_objects: None,
             compression: ParquetCompression::default(),
             sizes: IoSizes::default(),
         }

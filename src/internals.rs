@@ -27,7 +27,7 @@ pub mod model {
     //! The description of the star schema.
 
     pub use crate::model::{
-        CalendarPart, ColumnSchema, ColumnType, Distribution, FactRule, FieldType, HistoryColumns,
+        CalendarPart, ColumnSchema, ColumnType, Distribution, EngineValue, FactRule, FieldType,
         LookupRule, Model, OrderTerm, PickRule, RecordField, RecordFilter, RecordSchema,
         RedshiftLayout, Reference, TableRule, TableSchema, ValueSource,
     };

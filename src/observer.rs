@@ -64,6 +64,51 @@ impl WarningCollector {
     }
 }
 
+/// Passes everything on to another observer, and collects the warnings.
+#[derive(Debug)]
+pub(crate) struct WarningRecorder<'a> {
+    observer: &'a dyn Observer,
+    collected: WarningCollector,
+}
+
+impl<'a> WarningRecorder<'a> {
+    /// Creates a recorder that has collected nothing yet.
+    pub(crate) fn new(observer: &'a dyn Observer) -> Self {
+        Self {
+            observer,
+            collected: WarningCollector::default(),
+        }
+    }
+
+    /// Returns the different warnings so far, in order.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        self.collected.warnings()
+    }
+}
+
+impl Observer for WarningRecorder<'_> {
+    fn start_phase(&self, name: &str, total_bytes: Option<u64>) {
+        self.observer.start_phase(name, total_bytes);
+    }
+
+    fn advance(&self, bytes: u64) {
+        self.observer.advance(bytes);
+    }
+
+    fn finish_phase(&self) {
+        self.observer.finish_phase();
+    }
+
+    fn dataset_published(&self, report: &RunReport, location: &Location) {
+        self.observer.dataset_published(report, location);
+    }
+
+    fn warn(&self, message: &str) {
+        self.collected.warn(message);
+        self.observer.warn(message);
+    }
+}
+
 impl Observer for WarningCollector {
     fn warn(&self, message: &str) {
         let mut warnings = self.lock();

@@ -34,5 +34,5 @@ FROM STDIN WITH (FORMAT "binary");
 COPY staged_state_songplays (songplay_id, song_key, duration)
 FROM STDIN WITH (FORMAT "binary");
 
-COPY staged_source_objects (object, etag, rows)
+COPY staged_source_objects (kind, object, etag, rows, rejected_records, rejected_bytes)
 FROM STDIN WITH (FORMAT "binary");

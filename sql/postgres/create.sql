@@ -103,13 +103,18 @@ CREATE TABLE IF NOT EXISTS state_songplays (
 -- Logical replication of a table without a primary key identifies rows by all of their columns.
 ALTER TABLE state_songplays REPLICA IDENTITY FULL;
 
--- Each row is a log object of a run that was loaded. It is written in the transaction of the load.
+-- Each row is an object of a run that was loaded. It is written in the transaction of the load.
 CREATE TABLE IF NOT EXISTS load_history (
-    run       VARCHAR(64) COLLATE "C" NOT NULL,
-    object    VARCHAR(4096) COLLATE "C" NOT NULL,
-    etag      VARCHAR(256) COLLATE "C" NOT NULL,
-    rows      BIGINT NOT NULL,
-    loaded_at TIMESTAMP NOT NULL
+    run              VARCHAR(64) COLLATE "C" NOT NULL,
+    object           VARCHAR(4096) COLLATE "C" NOT NULL,
+    etag             VARCHAR(256) COLLATE "C" NOT NULL,
+    rows             BIGINT NOT NULL,
+    loaded_at        TIMESTAMP NOT NULL,
+    kind             VARCHAR(16) COLLATE "C" NOT NULL,
+    rejected_records BIGINT,
+    rejected_bytes   BIGINT,
+    loaded_by        VARCHAR(128) COLLATE "C",
+    load_seconds     DOUBLE PRECISION
 );
 
 -- Logical replication of a table without a primary key identifies rows by all of their columns.

@@ -50,9 +50,12 @@ CREATE TEMP TABLE staged_state_artists (LIKE state_artists) ON COMMIT DROP;
 CREATE TEMP TABLE staged_state_songs (LIKE state_songs) ON COMMIT DROP;
 CREATE TEMP TABLE staged_state_songplays (LIKE state_songplays) ON COMMIT DROP;
 CREATE TEMP TABLE staged_source_objects (
-    object VARCHAR(4096) COLLATE "C" NOT NULL,
-    etag   VARCHAR(256) COLLATE "C" NOT NULL,
-    rows   BIGINT NOT NULL
+    kind             VARCHAR(16) COLLATE "C" NOT NULL,
+    object           VARCHAR(4096) COLLATE "C" NOT NULL,
+    etag             VARCHAR(256) COLLATE "C" NOT NULL,
+    rows             BIGINT NOT NULL,
+    rejected_records BIGINT NOT NULL,
+    rejected_bytes   BIGINT NOT NULL
 ) ON COMMIT DROP;
 
 -- Primary and foreign keys that the load drops, and adds again unchanged.

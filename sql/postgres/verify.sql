@@ -147,5 +147,8 @@ WHERE
     EXISTS (SELECT FROM tables_with_side_effects WHERE name = 'load_history')
     AND NOT EXISTS (
         SELECT FROM load_history w
-        WHERE w.run = :'run' AND w.object = n.object AND (w.etag, w.rows) = (n.etag, n.rows)
+        WHERE
+            w.run = :'run'
+            AND (w.kind, w.object, w.etag, w.rows, w.rejected_records, w.rejected_bytes)
+            = (n.kind, n.object, n.etag, n.rows, n.rejected_records, n.rejected_bytes)
     );

@@ -35,5 +35,5 @@ FROM :'state_songs' IAM_ROLE :iam_role FORMAT AS PARQUET MANIFEST;
 COPY staged_state_songplays (songplay_id, song_key, duration)
 FROM :'state_songplays' IAM_ROLE :iam_role FORMAT AS PARQUET MANIFEST;
 
-COPY staged_source_objects (object, etag, rows)
+COPY staged_source_objects (kind, object, etag, rows, rejected_records, rejected_bytes)
 FROM :'source_objects' IAM_ROLE :iam_role FORMAT AS PARQUET MANIFEST;

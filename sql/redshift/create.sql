@@ -105,12 +105,17 @@ CREATE TABLE IF NOT EXISTS state_songplays (
 )
 DISTSTYLE EVEN SORTKEY (song_key) ENCODE AUTO;
 
--- Each row is a log object of a run that was loaded. It is written in the transaction of the load.
+-- Each row is an object of a run that was loaded. It is written in the transaction of the load.
 CREATE TABLE IF NOT EXISTS load_history (
-    run       VARCHAR(64) NOT NULL,
-    object    VARCHAR(4096) NOT NULL,
-    etag      VARCHAR(256) NOT NULL,
-    rows      BIGINT NOT NULL,
-    loaded_at TIMESTAMP NOT NULL
+    run              VARCHAR(64) NOT NULL,
+    object           VARCHAR(4096) NOT NULL,
+    etag             VARCHAR(256) NOT NULL,
+    rows             BIGINT NOT NULL,
+    loaded_at        TIMESTAMP NOT NULL,
+    kind             VARCHAR(16) NOT NULL,
+    rejected_records BIGINT,
+    rejected_bytes   BIGINT,
+    loaded_by        VARCHAR(128),
+    load_seconds     DOUBLE PRECISION
 )
 DISTSTYLE ALL SORTKEY (loaded_at) ENCODE AUTO;

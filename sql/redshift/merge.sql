@@ -334,7 +334,11 @@ FROM new_songplays
 WHERE song_key IS NOT NULL;
 
 -- Record the loaded objects.
-INSERT INTO load_history (run, object, etag, rows, loaded_at)
-SELECT :'run', s.object, s.etag, s.rows, GETDATE()
+INSERT INTO load_history (
+    run, object, etag, rows, loaded_at, kind, rejected_records, rejected_bytes, loaded_by, load_seconds
+)
+SELECT
+    :'run', s.object, s.etag, s.rows, GETDATE(), s.kind, s.rejected_records, s.rejected_bytes, CURRENT_USER,
+    DATEDIFF(second, SYSDATE, GETDATE())
 FROM staged_source_objects s
-WHERE NOT EXISTS (SELECT 1 FROM load_history w WHERE w.run = :'run' AND w.object = s.object);
+WHERE NOT EXISTS (SELECT 1 FROM load_history w WHERE w.run = :'run' AND w.kind = s.kind AND w.object = s.object);

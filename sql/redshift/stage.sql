@@ -50,7 +50,10 @@ CREATE TEMP TABLE staged_state_artists (LIKE state_artists);
 CREATE TEMP TABLE staged_state_songs (LIKE state_songs);
 CREATE TEMP TABLE staged_state_songplays (LIKE state_songplays);
 CREATE TEMP TABLE staged_source_objects (
-    object VARCHAR(4096) NOT NULL,
-    etag   VARCHAR(256) NOT NULL,
-    rows   BIGINT NOT NULL
+    kind             VARCHAR(16) NOT NULL,
+    object           VARCHAR(4096) NOT NULL,
+    etag             VARCHAR(256) NOT NULL,
+    rows             BIGINT NOT NULL,
+    rejected_records BIGINT NOT NULL,
+    rejected_bytes   BIGINT NOT NULL
 );

@@ -4,6 +4,7 @@
 
 mod chunk_reader;
 mod compression;
+mod daily_names;
 mod decompress;
 mod glob;
 mod ignored_counts;
@@ -16,6 +17,7 @@ mod split;
 
 pub(crate) use chunk_reader::{ChunkReader, DEFAULT_CHUNK_BYTES, ReadRange};
 pub(crate) use compression::{CompressionDetection, InputCompression, detect_compression};
+pub(crate) use daily_names::{AbsentDays, DailyNames};
 pub use glob::Glob;
 pub(crate) use glob::GlobMatch;
 pub(crate) use ignored_counts::{IgnoredCounts, describe_ignored};

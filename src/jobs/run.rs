@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::load_target::LoadTarget;
-use crate::config::{LoadedLogObjects, ReplayInput, RunConfig, RunInput};
+use crate::config::{LoadedObjects, ReplayInput, RunConfig, RunInput};
 use crate::error::{Error, Result};
 use crate::observer::Observer;
 use crate::output::run_report::RunReport;
@@ -18,7 +18,7 @@ use crate::warehouse::sql::statement::to_sql_script;
 pub struct RunJob {
     /// The input, the output and the limits of the run.
     pub config: RunConfig,
-    /// Where the dataset is loaded, if it is. The run then skips the log objects that are loaded already, unless
+    /// Where the dataset is loaded, if it is. The run then leaves out the objects that are loaded already, unless
     /// this is a full refresh.
     pub load: Option<LoadTarget>,
 }
@@ -134,10 +134,10 @@ impl RunJob {
         if let Some(target) = &self.load {
             // Queried even if nothing is skipped, so that a missing table is noticed before a long run.
             let mode = target.load_mode(observer)?;
-            config.loaded_objects = match mode {
-                LoadMode::FullRefresh { .. } => LoadedLogObjects::default(),
+            config.loaded_objects = Some(match mode {
+                LoadMode::FullRefresh { .. } => LoadedObjects::default(),
                 LoadMode::Incremental => loaded_objects(&target.warehouse, observer)?,
-            };
+            });
             load = Some((target, mode));
         }
         let report = pipeline::run(&config, observer)?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::column::{ColumnSchema, ColumnType, ValueSource};
+use super::column::{ColumnSchema, ColumnType, EngineValue, ValueSource};
 use super::record::{FieldType, RecordField, RecordSchema};
 use super::rule::{FactRule, OrderTerm, PickRule, TableRule};
 use super::star::Model;
@@ -122,18 +122,11 @@ impl Model {
                 format!("{} is picked from a record that is not read", table.name)
             })?;
         }
-        let [_, source @ .., loaded_at] = self.load_history.columns else {
-            return Err("the load history has too few columns".to_owned());
-        };
-        let are_texts = source.iter().map(|column| column.ty.is_text());
-        let is_history = source == self.source_objects().columns
-            && are_texts.eq([true, true, false])
-            && source[2].ty == ColumnType::BigInt
-            && loaded_at.ty == ColumnType::Timestamp;
-        ensure(is_history, || {
-            "the load history has not the run, the name, version and rows of objects, and a time"
-                .to_owned()
-        })
+        let of_load = EngineValue::OF_OBJECT
+            .into_iter()
+            .chain(EngineValue::OF_LOAD);
+        ensure_engine_columns(self.source_objects(), &EngineValue::OF_OBJECT)?;
+        ensure_engine_columns(self.load_history, &of_load.collect::<Vec<_>>())
     }
 
     /// A column has a type that can hold the values of its source, and is nullable if they are.
@@ -174,7 +167,9 @@ impl Model {
                     let is_text = looked_up.ty.is_text() && !looked_up.nullable;
                     is_text && (column.ty, column.nullable) == (looked_up.ty, true)
                 }
-                ValueSource::Engine => self.record_of(table).is_none(),
+                ValueSource::Engine(value) => {
+                    self.record_of(table).is_none() && holds_engine_value(column.ty, value)
+                }
             };
             ensure(fits, || {
                 context("it does not hold the values of its source")
@@ -268,7 +263,7 @@ impl Model {
                     hashed.contains(&field) || is_ordered_by(rule.order, column.name)
                 }
                 ValueSource::Lookup(_) => true,
-                ValueSource::Hash(_) | ValueSource::Engine => false,
+                ValueSource::Hash(_) | ValueSource::Engine(_) => false,
             };
             ensure(is_determined, || {
                 format!(
@@ -339,6 +334,32 @@ fn ensure(is_right: bool, problem: impl FnOnce() -> Problem) -> Result<(), Probl
     match is_right {
         true => Ok(()),
         false => Err(problem()),
+    }
+}
+
+/// Checks that a table has one column for each of the values, and no other.
+fn ensure_engine_columns(table: &TableSchema, values: &[EngineValue]) -> Result<(), Problem> {
+    let has_all = values
+        .iter()
+        .all(|&value| table.engine_column(value).is_some());
+    ensure(has_all && table.columns.len() == values.len(), || {
+        format!("{} does not have one column for each value", table.name)
+    })
+}
+
+/// Returns true if a column of this type can hold the value.
+fn holds_engine_value(ty: ColumnType, value: EngineValue) -> bool {
+    match value {
+        EngineValue::ObjectKind
+        | EngineValue::ObjectName
+        | EngineValue::ObjectVersion
+        | EngineValue::Run
+        | EngineValue::LoadedBy => ty.is_text(),
+        EngineValue::KeptRecords | EngineValue::RejectedRecords | EngineValue::RejectedBytes => {
+            ty == ColumnType::BigInt
+        }
+        EngineValue::LoadedAt => ty == ColumnType::Timestamp,
+        EngineValue::LoadSeconds => ty == ColumnType::Double,
     }
 }
 

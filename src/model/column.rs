@@ -68,8 +68,48 @@ pub enum ValueSource {
     CalendarPart(&'static str, CalendarPart),
     /// A column of the table that the fact table is looked up in, by its name.
     Lookup(&'static str),
-    /// A fact about the run or the load, which no record has.
-    Engine,
+    /// A fact about an input object, the run or the load, which no record has.
+    Engine(EngineValue),
+}
+
+/// A fact about an input object, the run or the load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EngineValue {
+    /// The kind of the object: `song` or `log`.
+    ObjectKind,
+    /// The name of the object, which does not depend on the current directory.
+    ObjectName,
+    /// The version of its content, such as an ETag.
+    ObjectVersion,
+    /// The number of its records that were kept.
+    KeptRecords,
+    /// The number of its records that were rejected.
+    RejectedRecords,
+    /// The bytes of these, after decompression.
+    RejectedBytes,
+    /// The id of the run that wrote the dataset.
+    Run,
+    /// When the dataset was loaded.
+    LoadedAt,
+    /// The user of the warehouse who loaded it.
+    LoadedBy,
+    /// The duration of the load in seconds, up to the moment when it is recorded.
+    LoadSeconds,
+}
+
+impl EngineValue {
+    /// The values that a dataset has for each of its source objects.
+    pub const OF_OBJECT: [Self; 6] = [
+        Self::ObjectKind,
+        Self::ObjectName,
+        Self::ObjectVersion,
+        Self::KeptRecords,
+        Self::RejectedRecords,
+        Self::RejectedBytes,
+    ];
+
+    /// The values that a load adds in the history.
+    pub const OF_LOAD: [Self; 4] = [Self::Run, Self::LoadedAt, Self::LoadedBy, Self::LoadSeconds];
 }
 
 /// A part of a time in UTC.

@@ -6,15 +6,14 @@
 
 mod check;
 mod column;
-
 mod record;
 mod rule;
 pub(crate) mod sparkify;
 mod star;
 mod table;
 
-pub use column::{CalendarPart, ColumnSchema, ColumnType, ValueSource};
+pub use column::{CalendarPart, ColumnSchema, ColumnType, EngineValue, ValueSource};
 pub use record::{FieldType, RecordField, RecordFilter, RecordSchema};
 pub use rule::{FactRule, LookupRule, OrderTerm, PickRule, TableRule};
-pub use star::{HistoryColumns, Model};
+pub use star::Model;
 pub use table::{Distribution, RedshiftLayout, Reference, TableSchema};

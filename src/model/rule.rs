@@ -20,10 +20,12 @@ pub enum TableRule {
         /// The name of the fact table.
         of: &'static str,
     },
-    /// The objects that a dataset was built from. The first column is the name of the object.
+    /// The objects that a dataset was built from. Each column has a value of
+    /// [`EngineValue::OF_OBJECT`](super::EngineValue::OF_OBJECT).
     SourceObjects,
-    /// The objects that were loaded into a warehouse. The first column is the run and the last one the time of the load;
-    /// those between are the columns of the [`SourceObjects`](Self::SourceObjects).
+    /// The objects that were loaded into a warehouse. The columns have the values of
+    /// [`EngineValue::OF_OBJECT`](super::EngineValue::OF_OBJECT) and
+    /// [`EngineValue::OF_LOAD`](super::EngineValue::OF_LOAD), in any order.
     LoadHistory,
 }
 

@@ -1,5 +1,6 @@
 //! Describes a whole star schema.
 
+use super::column::EngineValue;
 use super::record::RecordSchema;
 use super::rule::{FactRule, PickRule, TableRule};
 use super::table::TableSchema;
@@ -18,21 +19,6 @@ pub struct Model {
     pub merge_state: &'static [&'static TableSchema],
     /// The table of a warehouse that lists the objects that were loaded.
     pub load_history: &'static TableSchema,
-}
-
-/// The names of the columns of the history of loads.
-#[derive(Debug, Clone, Copy)]
-pub struct HistoryColumns {
-    /// The run that wrote the dataset.
-    pub run: &'static str,
-    /// The object.
-    pub object: &'static str,
-    /// The version of its content.
-    pub version: &'static str,
-    /// The number of its events.
-    pub rows: &'static str,
-    /// When it was loaded.
-    pub loaded_at: &'static str,
 }
 
 #[expect(
@@ -108,22 +94,13 @@ impl Model {
             .expect("a dataset lists the objects that it was built from")
     }
 
-    /// Returns the names of the columns of the history of loads.
+    /// Returns the name of the column of the history of loads that has a value.
     ///
     /// # Panics
-    /// Panics if it has other columns.
-    pub fn history_columns(&self) -> HistoryColumns {
-        let names: Vec<&str> = self.load_history.columns.iter().map(|c| c.name).collect();
-        let [run, object, version, rows, loaded_at] = names[..] else {
-            unreachable!("the history has a run, three columns of source objects, and a time")
-        };
-        HistoryColumns {
-            run,
-            object,
-            version,
-            rows,
-            loaded_at,
-        }
+    /// Panics if no column has it.
+    pub fn history_column(&self, value: EngineValue) -> &'static str {
+        let column = self.load_history.engine_column(value);
+        column.expect("the history of loads has all values").name
     }
 
     /// Returns a record by its name.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow_schema::{Field, Schema, SchemaRef};
 
-use super::column::ColumnSchema;
+use super::column::{ColumnSchema, EngineValue, ValueSource};
 use super::rule::TableRule;
 
 /// A table of the star schema, of the merge state, or of the history of loads.
@@ -99,5 +99,11 @@ impl TableSchema {
     /// Returns a column; `None` if the table does not have it.
     pub fn column(&self, name: &str) -> Option<&'static ColumnSchema> {
         Some(&self.columns[self.position(name)?])
+    }
+
+    /// Returns the column that has a value of sparkify; `None` if the table does not have it.
+    pub fn engine_column(&self, value: EngineValue) -> Option<&'static ColumnSchema> {
+        let mut columns = self.columns.iter();
+        columns.find(|column| column.source == ValueSource::Engine(value))
     }
 }

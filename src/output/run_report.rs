@@ -12,7 +12,7 @@ use crate::decode::RecordCounts;
 use crate::decode::reject::RejectReason;
 
 /// The version of the report format.
-pub const REPORT_VERSION: u32 = 2;
+pub const REPORT_VERSION: u32 = 3;
 
 /// The outcome of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,8 +27,16 @@ pub enum RunOutcome {
 /// Counts of one input: the songs, or the logs as part of [`LogReport`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputReport {
-    /// Input objects.
+    /// The locations of the input, as they were given.
+    pub locations: Vec<String>,
+    /// Input objects that were read, which are the new and the changed ones.
     pub objects: u64,
+    /// Objects of which the warehouse had nothing. Without a warehouse, all objects.
+    pub new_objects: u64,
+    /// Objects of which the warehouse had another version.
+    pub changed_objects: u64,
+    /// Objects that were left out because the warehouse had them.
+    pub already_loaded_objects: u64,
     /// Objects that do not count as input.
     pub ignored_objects: u64,
     /// Ignored objects by extension, in lower case: the 50 most frequent extensions, `no extension`, `hidden`
@@ -88,16 +96,19 @@ pub struct LogReport {
     pub filtered: u64,
     /// Duplicate deliveries of kept events.
     pub duplicates: u64,
-    /// Objects that were skipped because they are already loaded into the warehouse.
-    #[serde(default)]
-    pub already_loaded_objects: u64,
+    /// The time of the earliest event that is valid and a `NextSong`, in UTC as in ISO 8601. Absent if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest_event: Option<String>,
+    /// The time of the latest such event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest_event: Option<String>,
 }
 
 impl LogReport {
     /// Returns true if no event was kept, unless there was nothing to read because all objects were already
     /// loaded.
     pub fn has_no_events(&self) -> bool {
-        let is_up_to_date = self.input.objects == 0 && self.already_loaded_objects > 0;
+        let is_up_to_date = self.input.objects == 0 && self.input.already_loaded_objects > 0;
         self.kept == 0 && !is_up_to_date
     }
 }
@@ -176,6 +187,14 @@ pub struct RunReport {
     /// The id of the run whose rejects were tried again. Absent unless this is the report of a replay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replayed_run: Option<String>,
+    /// When the run began, in UTC as in ISO 8601.
+    pub started_at: String,
+    /// When the dataset was complete, before it was published.
+    pub finished_at: String,
+    /// Who ran it: `user@host`.
+    pub executed_by: String,
+    /// The warnings so far, each once.
+    pub warnings: Vec<String>,
     /// Counts of the song input.
     pub songs: InputReport,
     /// Counts of the log input.
@@ -202,5 +221,12 @@ impl RunReport {
     /// Returns true if the dataset has no events although it should. A replay may have rejects of songs alone.
     pub fn lacks_events(&self) -> bool {
         self.replayed_run.is_none() && self.logs.has_no_events()
+    }
+
+    /// Returns true if the dataset was built from all objects of the input, and not only from those that a warehouse
+    /// did not have.
+    pub(crate) fn is_complete(&self) -> bool {
+        let inputs = [&self.songs, &self.logs.input];
+        inputs.iter().all(|input| input.already_loaded_objects == 0)
     }
 }

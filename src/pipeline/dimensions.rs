@@ -7,13 +7,13 @@ use rayon::prelude::*;
 
 use super::logs::LogPhaseResult;
 use super::run_context::RunContext;
+use super::songs::SongPhaseResult;
 use super::source_objects::write_source_objects;
 use super::timings::PipelineStage;
 use crate::error::Result;
 use crate::star::lookup::Lookup;
 use crate::star::pick::TableRows;
 use crate::star::pick_state::PickedRows;
-use crate::star::record_columns::RecordColumns;
 
 /// The approximate number of rows in one part of `time`.
 const TIME_ROWS_PER_PART: usize = 512 * 1024;
@@ -24,10 +24,11 @@ const TIME_ROWS_PER_PART: usize = 512 * 1024;
 /// Returns an error if a table cannot be written, or if a column exceeds Arrow's limit of 2 GiB.
 pub(super) fn write_dimensions(
     run: &RunContext<'_>,
-    batches: &[RecordColumns],
+    songs: &SongPhaseResult,
     lookup: &Lookup,
     logs: &LogPhaseResult,
 ) -> Result<()> {
+    let batches = &songs.batches;
     let _span = tracing::info_span!("dimensions").entered();
     let began = Instant::now();
     let bounds = time_part_bounds(&logs.times);
@@ -55,7 +56,7 @@ pub(super) fn write_dimensions(
                     // Which of several errors is reported does not depend on timing.
                     written.into_iter().collect::<Result<()>>()
                 },
-                || write_source_objects(run, &logs.kept_by_object),
+                || write_source_objects(run, &songs.counts.objects, &logs.counts.objects),
             )
         },
     );

@@ -3,13 +3,18 @@
 use std::borrow::Cow;
 use std::time::Instant;
 
+use chrono::Utc;
+
 use super::listing::{InputArgument, ListedLocations, list_locations, merge_listings};
 use super::reject_texts::RejectTexts;
 use super::sniffing::plan_with_sniffing;
+use super::split_stats::ObjectCounts;
 use super::timings::{PipelineStage, Timings};
-use crate::config::{InputSpec, LoadedLogObjects, RunConfig};
+use crate::config::{InputSpec, LoadState, LoadedObjects, RunConfig};
 use crate::error::Result;
-use crate::input::{IgnoredCounts, InputObject, RecordKind, Segment, SplitSet};
+use crate::input::{
+    AbsentDays, DailyNames, IgnoredCounts, InputObject, RecordKind, Segment, SplitSet,
+};
 use crate::model::RecordSchema;
 use crate::model::sparkify::SPARKIFY;
 use crate::output::run_report::InputReport;
@@ -29,7 +34,31 @@ pub(super) struct InputSource {
     /// The folders, files and bucket prefixes of the locations, with globs resolved.
     resolved_locations: Vec<Location>,
     ignored: IgnoredCounts,
-    skipped_loaded: u64,
+    /// What the warehouse has of the listed objects.
+    selection: ObjectSelection,
+}
+
+/// How the listed objects were divided by what the warehouse has of them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ObjectSelection {
+    /// Objects that it has nothing of.
+    pub new: u64,
+    /// The names of the objects that it has another version of. They are read again.
+    pub changed: Vec<String>,
+    /// Objects that it has. They are left out.
+    pub already_loaded: u64,
+    /// The days of which no log is there, by the names of the logs.
+    pub absent_days: Vec<AbsentDays>,
+}
+
+impl ObjectSelection {
+    /// Returns the selection of all objects, without a warehouse.
+    fn of_new(objects: &[InputObject]) -> Self {
+        Self {
+            new: objects.len() as u64,
+            ..Self::default()
+        }
+    }
 }
 
 /// Where the objects of an input are.
@@ -64,14 +93,14 @@ impl InputSources {
         stores: &StoreOpener,
         timings: &Timings,
     ) -> Result<Self> {
-        let open = |kind, name, spec, loaded: &LoadedLogObjects| {
+        let open = |kind, name, spec| {
             let argument = InputArgument { kind, name, spec };
+            let loaded = config.loaded_objects.as_ref();
             InputSource::open(stores, argument, loaded, config.sizes.split_bytes, timings)
         };
-        let none_loaded = LoadedLogObjects::default();
         Ok(Self {
-            songs: open(RecordKind::Song, "--songs", songs, &none_loaded)?,
-            logs: open(RecordKind::Log, "--logs", logs, &config.loaded_objects)?,
+            songs: open(RecordKind::Song, "--songs", songs)?,
+            logs: open(RecordKind::Log, "--logs", logs)?,
             replayed_run: None,
         })
     }
@@ -80,6 +109,36 @@ impl InputSources {
     pub(super) fn resolved_locations(&self) -> [&[Location]; 2] {
         [&self.songs, &self.logs].map(|source| source.resolved_locations.as_slice())
     }
+}
+
+/// Removes the objects that are loaded already.
+fn leave_out_loaded(
+    kind: RecordKind,
+    stores: &[Box<dyn Store>],
+    objects: &mut Vec<InputObject>,
+    loaded: &LoadedObjects,
+) -> ObjectSelection {
+    let mut selection = ObjectSelection::default();
+    let mut names = DailyNames::default();
+    objects.retain(|object| {
+        let store = &stores[object.location_index as usize];
+        let name = store.absolute_name(&object.meta.key);
+        if kind == RecordKind::Log {
+            names.add_listed(&name);
+        }
+        match loaded.state(kind, &name, &object.meta.etag()) {
+            LoadState::New => selection.new += 1,
+            LoadState::Changed => selection.changed.push(store.display(&object.meta.key)),
+            LoadState::Loaded => {
+                selection.already_loaded += 1;
+                return false;
+            }
+        }
+        true
+    });
+    loaded.names(kind).for_each(|name| names.add_loaded(name));
+    selection.absent_days = names.absent_days(Utc::now().date_naive());
+    selection
 }
 
 /// Returns the schema of the records of a kind.
@@ -107,11 +166,12 @@ impl InputSource {
             contents,
             resolved_locations,
             ignored: IgnoredCounts::default(),
-            skipped_loaded: 0,
+            selection: ObjectSelection::default(),
         }
     }
 
-    /// Lists all objects of `argument` and plans the splits of those that are not `loaded`.
+    /// Lists all objects of `argument` and plans the splits of those that are not `loaded` into the warehouse, if there is
+    /// one.
     ///
     /// # Errors
     /// Returns an error if a location does not exist, cannot be listed or contains no input object, or if a glob
@@ -119,7 +179,7 @@ impl InputSource {
     pub(super) fn open(
         stores: &StoreOpener,
         argument: InputArgument<'_>,
-        loaded: &LoadedLogObjects,
+        loaded: Option<&LoadedObjects>,
         split_bytes: Option<u64>,
         timings: &Timings,
     ) -> Result<Self> {
@@ -143,22 +203,18 @@ impl InputSource {
         let sort_start = Instant::now();
         let (mut objects, ignored) = merge_listings(&stores, listings);
         timings.record_phase(sort, None, sort_start);
-        let listed = objects.len();
-        if !loaded.is_empty() {
-            objects.retain(|object| {
-                let store = &stores[object.location_index as usize];
-                let identity = store.absolute_name(&object.meta.key);
-                !loaded.contains(identity, object.meta.etag())
-            });
-        }
-        let skipped_loaded = listed - objects.len();
+        let selection = match loaded {
+            None => ObjectSelection::of_new(&objects),
+            Some(loaded) => leave_out_loaded(kind, &stores, &mut objects, loaded),
+        };
         let plan = plan_with_sniffing(&stores, &mut objects, split_bytes)?;
         timings.record(PipelineStage::List, began, plan.bytes, objects.len() as u64);
         tracing::info!(
             objects = objects.len(),
             bytes = plan.bytes,
             splits = plan.splits.len(),
-            skipped_loaded,
+            changed = selection.changed.len(),
+            already_loaded = selection.already_loaded,
             "listed the {}",
             kind.plural()
         );
@@ -169,7 +225,7 @@ impl InputSource {
             contents: InputContents::Stores(stores),
             resolved_locations: resolved,
             ignored,
-            skipped_loaded: skipped_loaded as u64,
+            selection,
         })
     }
 
@@ -201,17 +257,24 @@ impl InputSource {
         &self.contents
     }
 
-    /// Returns the sum of a value for each source object. `values` has one for each object. In a replay the source
-    /// objects are the reject files, and an object is the text of one reject.
-    pub(super) fn sum_by_source_object<'a>(&self, values: &'a [u64]) -> Cow<'a, [u64]> {
-        assert_eq!(self.objects.len(), values.len(), "each object has a value");
+    /// Returns the counts of each source object. `counts` has those of each object. In a replay the source objects are
+    /// the reject files, and an object is the text of one reject.
+    pub(super) fn counts_by_source_object<'a>(
+        &self,
+        counts: &'a [ObjectCounts],
+    ) -> Cow<'a, [ObjectCounts]> {
+        assert_eq!(
+            self.objects.len(),
+            counts.len(),
+            "each object has its counts"
+        );
         let InputContents::Rejects(texts) = &self.contents else {
-            return Cow::Borrowed(values);
+            return Cow::Borrowed(counts);
         };
-        let mut sums = vec![0; texts.files.len()];
-        for (object, value) in self.objects.iter().zip(values) {
+        let mut sums: Vec<_> = texts.files.iter().map(|file| file.carried_over).collect();
+        for (object, &counts) in self.objects.iter().zip(counts) {
             if let Some(origin) = &object.rejected_at {
-                sums[origin.file] += value;
+                sums[origin.file] += counts;
             }
         }
         Cow::Owned(sums)
@@ -259,15 +322,18 @@ impl InputSource {
         }
     }
 
-    /// Returns the number of objects that were skipped because they are loaded already.
-    pub(super) fn skipped_loaded(&self) -> u64 {
-        self.skipped_loaded
+    /// Returns what the warehouse has of the listed objects.
+    pub(super) fn selection(&self) -> &ObjectSelection {
+        &self.selection
     }
 
     /// Returns the report of the listed objects, before anything is read.
     pub(super) fn initial_report(&self) -> InputReport {
         let mut report = InputReport {
             objects: self.objects.len() as u64,
+            new_objects: self.selection.new,
+            changed_objects: self.selection.changed.len() as u64,
+            already_loaded_objects: self.selection.already_loaded,
             ignored_objects: self.ignored.objects(),
             ignored_extensions: self.ignored.by_extension(),
             bytes: self.plan.bytes,
@@ -275,6 +341,7 @@ impl InputSource {
         };
         if let InputContents::Rejects(texts) = &self.contents {
             report.objects = texts.files.len() as u64;
+            report.new_objects = report.objects;
             texts.carried_over.add_to(&mut report);
         }
         report

@@ -20,7 +20,7 @@ use super::split_processing::process_splits;
 use super::split_reader::RecordSink;
 use super::thread_pool::build_thread_pool;
 use super::timings::{PhaseTiming, Timings};
-use crate::config::{IoSizes, LoadedLogObjects, ParseBenchConfig, RunConfig};
+use crate::config::{IoSizes, ParseBenchConfig, RunConfig};
 use crate::decode::Decoder;
 use crate::decode::reject::Reject;
 use crate::error::Result;
@@ -75,9 +75,8 @@ pub(crate) fn measure_parse(
             name: "PATH",
             spec: &config.locations,
         };
-        let none_loaded = LoadedLogObjects::default();
         let split_bytes = config.sizes.split_bytes;
-        let mut source = InputSource::open(&stores, argument, &none_loaded, split_bytes, &timings)?;
+        let mut source = InputSource::open(&stores, argument, None, split_bytes, &timings)?;
         if config.kind.is_none() && starts_with_songs(&source)? {
             source.kind = RecordKind::Song;
         }

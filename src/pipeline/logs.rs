@@ -16,7 +16,7 @@ use super::split_processing::process_splits;
 use super::split_slots::SplitSlots;
 use super::timings::PipelineStage;
 use crate::error::Result;
-use crate::input::{Split, SplitNumber};
+use crate::input::SplitNumber;
 use crate::model::TableSchema;
 use crate::output::PartInfo;
 use crate::star::lookup::Lookup;
@@ -40,8 +40,26 @@ pub(super) struct LogPhaseResult {
     pub picked: Vec<Vec<PickedRows>>,
     /// The times of each split in milliseconds since 1970, sorted and distinct.
     pub times: Vec<Vec<i64>>,
-    /// Events kept from each object, including duplicates.
-    pub kept_by_object: Vec<u64>,
+}
+
+impl LogPhaseResult {
+    /// Returns the time of the earliest event, in milliseconds since 1970.
+    pub(super) fn oldest_event(&self) -> Option<i64> {
+        self.times
+            .iter()
+            .filter_map(|times| times.first())
+            .min()
+            .copied()
+    }
+
+    /// Returns the time of the latest event, in milliseconds since 1970.
+    pub(super) fn newest_event(&self) -> Option<i64> {
+        self.times
+            .iter()
+            .filter_map(|times| times.last())
+            .max()
+            .copied()
+    }
 }
 
 /// The retained output of a confirmed split. The id and the time of every event, 16 bytes together, stay in
@@ -51,8 +69,6 @@ struct RetainedSplitOutput {
     parts: SplitParquetParts,
     ids: Vec<PartitionedIds>,
     times: Vec<i64>,
-    /// Events kept from each segment.
-    kept_by_segment: Vec<u64>,
 }
 
 /// Reads all logs and writes `songplays` and its merge state.
@@ -67,7 +83,6 @@ pub(super) fn process_logs(run: &RunContext<'_>, lookup: &Lookup) -> Result<LogP
         picked,
         counts,
     } = encode_splits(run, lookup)?;
-    let kept_by_object = kept_by_object(run.logs.objects.len(), &run.logs.plan.splits, &splits);
     let (mut parts, mut ids, mut times) = (Vec::new(), Vec::new(), Vec::new());
     for split in splits {
         parts.push(split.parts);
@@ -109,7 +124,6 @@ pub(super) fn process_logs(run: &RunContext<'_>, lookup: &Lookup) -> Result<LogP
         counts,
         picked,
         times,
-        kept_by_object,
     })
 }
 
@@ -128,19 +142,6 @@ fn register_parts<'a>(
         run.write_table(table, &RecordBatch::new_empty(table.arrow_schema()))?;
     }
     Ok(parts.iter().map(|part| part.rows).sum())
-}
-
-/// Returns the events kept from each object. An object can have segments in many splits, and a split can have
-/// segments of many objects.
-fn kept_by_object(objects: usize, splits: &[Split], outputs: &[RetainedSplitOutput]) -> Vec<u64> {
-    assert_eq!(splits.len(), outputs.len(), "each split has an output");
-    let mut kept = vec![0; objects];
-    for (split, output) in splits.iter().zip(outputs) {
-        for (segment, rows) in split.zip_segments(&output.kept_by_segment) {
-            kept[segment.object] += rows;
-        }
-    }
-    kept
 }
 
 /// The results of the encoded splits.
@@ -176,7 +177,6 @@ fn encode_splits(run: &RunContext<'_>, lookup: &Lookup) -> Result<EncodedLogs> {
                 parts: output.parts,
                 ids: output.ids,
                 times: output.times,
-                kept_by_segment: confirmed.stats.kept_by_segment,
             };
             outputs.fill(number, retained);
             Ok(())
@@ -208,59 +208,5 @@ fn merge_picks(
         let shard = (split.index() + turn) % merged.len();
         let mut picked = merged[shard].lock().unwrap_or_else(PoisonError::into_inner);
         picked.merge(kernel, delta, &shards[shard]);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::input::Segment;
-
-    /// Returns a split with a segment of each of `objects`.
-    fn split(number: usize, objects: &[usize]) -> Split {
-        let segment = |&object| Segment {
-            object,
-            start: 0,
-            end: u64::MAX,
-        };
-        Split {
-            number: SplitNumber::new(number),
-            segments: objects.iter().map(segment).collect(),
-            bytes: 0,
-        }
-    }
-
-    fn output(split: usize, kept_by_segment: &[u64]) -> RetainedSplitOutput {
-        RetainedSplitOutput {
-            parts: SplitParquetParts::new(SplitNumber::new(split)),
-            ids: Vec::new(),
-            times: Vec::new(),
-            kept_by_segment: kept_by_segment.to_vec(),
-        }
-    }
-
-    #[test]
-    fn kept_events_of_all_segments_of_an_object_are_added() {
-        let splits = [split(0, &[0, 1]), split(1, &[1]), split(2, &[1, 2])];
-        let outputs = [output(0, &[1, 2]), output(1, &[4]), output(2, &[8, 16])];
-        assert_eq!(kept_by_object(4, &splits, &outputs), [1, 14, 16, 0]);
-    }
-
-    #[test]
-    #[should_panic(expected = "each split has an output")]
-    fn split_without_output_fails_loudly() {
-        kept_by_object(1, &[split(0, &[0]), split(1, &[0])], &[output(0, &[1])]);
-    }
-
-    #[test]
-    #[should_panic(expected = "each segment of SplitNumber(0) has a value")]
-    fn segment_without_count_fails_loudly() {
-        kept_by_object(2, &[split(0, &[0, 1])], &[output(0, &[1])]);
-    }
-
-    #[test]
-    #[should_panic(expected = "index out of bounds")]
-    fn unknown_object_fails_loudly() {
-        kept_by_object(1, &[split(0, &[1])], &[output(0, &[1])]);
     }
 }

@@ -6,6 +6,7 @@ use super::source_counter::SourceCounts;
 use crate::config::MaxRejects;
 use crate::error::{Error, Result};
 use crate::input::RecordKind;
+use crate::observer::Observer;
 use crate::output::REJECTS_DIR;
 use crate::output::run_report::LogReport;
 

@@ -7,13 +7,14 @@ use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, Write};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
+use super::split_stats::ObjectCounts;
 use crate::error::{Error, Result};
 use crate::output::RejectLine;
 use crate::output::run_report::InputReport;
 use crate::storage::{ObjectRange, RangeReader};
 
 /// The maximum of bytes that carried over rejects count for, so that sums with it do not overflow.
-const MAX_CARRIED_BYTES: u64 = u64::MAX >> 1;
+const MAX_CARRIED_BYTES: u64 = u64::MAX >> 2;
 
 /// The rejects of one kind.
 #[derive(Debug)]
@@ -33,6 +34,16 @@ pub(super) struct ReplayedFile {
     pub name: String,
     /// The version of the contents; empty if it is not known.
     pub etag: String,
+    /// The counts of its rejects that cannot be replayed.
+    pub carried_over: ObjectCounts,
+}
+
+impl ReplayedFile {
+    /// Counts a reject that cannot be replayed.
+    pub(super) fn count_carried_over(&mut self, line: &RejectLine<'_>) {
+        self.carried_over.rejected += 1;
+        self.carried_over.rejected_bytes = add_bytes(self.carried_over.rejected_bytes, line);
+    }
 }
 
 impl RejectTexts {
@@ -87,6 +98,11 @@ impl Read for TextReader {
     }
 }
 
+/// Returns the sum of `bytes` and those of a reject. A person may have changed their number to anything.
+fn add_bytes(bytes: u64, line: &RejectLine<'_>) -> u64 {
+    bytes.saturating_add(line.bytes).min(MAX_CARRIED_BYTES)
+}
+
 /// The rejects that cannot be replayed, because their text is cut or absent. They become rejects of the replay as they
 /// are.
 #[derive(Debug, Default)]
@@ -115,8 +131,7 @@ impl CarriedOver {
         lines.write_all(b"\n").map_err(spool_error)?;
         self.rejects += 1;
         *self.by_reason.entry(line.reason.to_string()).or_default() += 1;
-        let bytes = self.bytes.saturating_add(line.bytes);
-        self.bytes = bytes.min(MAX_CARRIED_BYTES);
+        self.bytes = add_bytes(self.bytes, line);
         Ok(())
     }
 

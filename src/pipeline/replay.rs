@@ -12,12 +12,14 @@ use std::time::Instant;
 use super::input_source::{InputContents, InputSource, InputSources};
 use super::reject_texts::{CarriedOver, RejectTexts, ReplayedFile, spool_error};
 use super::run_context::RunContext;
+use super::split_stats::ObjectCounts;
 use super::timings::{PipelineStage, Timings};
 use crate::config::ReplayInput;
 use crate::decode::reject::RejectReason;
 use crate::decode::sniff::RecordLayout;
 use crate::error::{Error, Result};
 use crate::input::{InputObject, RecordKind, RejectOrigin, plan_splits};
+use crate::observer::Observer;
 use crate::output::{LineShift, RejectBuffer, RejectFile, RejectLine, RejectedRun};
 use crate::storage::{Location, ObjectMeta, ObjectVersion, StoreOpener};
 
@@ -200,11 +202,13 @@ impl RejectCollector {
             rejects.files.push(ReplayedFile {
                 name: file.absolute_name(),
                 etag: file.etag(),
+                carried_over: ObjectCounts::default(),
             });
         }
         let file_index = rejects.files.len() - 1;
         if !line.is_replayable() {
             rejects.carried_over.add(line)?;
+            rejects.files[file_index].count_carried_over(line);
             return Ok(CollectedReject {
                 place,
                 object: None,

@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Instant;
 
+use chrono::{DateTime, SecondsFormat, Utc};
+
+use super::executed_by::executed_by;
 use super::input_source::InputSource;
+use super::input_warnings::warn_about_input;
 use super::run_context::RunContext;
 use super::run_input::open_input;
 use super::source_counter::SourceCounts;
@@ -15,7 +19,7 @@ use crate::config::RunConfig;
 use crate::error::Error;
 use crate::model::TableSchema;
 use crate::model::sparkify::SPARKIFY;
-use crate::observer::Observer;
+use crate::observer::{Observer, WarningRecorder};
 use crate::output::Staging;
 use crate::output::run_report::{
     LogReport, REPORT_VERSION, RunOutcome, RunReport, StageReport, TableReport,
@@ -77,15 +81,17 @@ pub(super) fn run_with_timings(
     progress: &dyn Observer,
     timings: &Timings,
 ) -> std::result::Result<RunReport, RunFailure> {
-    let began = Instant::now();
+    let (began, started_at) = (Instant::now(), Utc::now());
+    let progress = &WarningRecorder::new(progress);
     let span = tracing::Span::current();
     build_thread_pool(config.threads)?.install(|| {
         let _entered = span.enter();
         let stores = StoreOpener::new(config.s3.clone());
         let sources = open_input(config, &stores, timings)?;
+        warn_about_input(&sources, progress);
         let locations = sources.resolved_locations();
         let staging = Staging::open(&stores, &config.out, locations, config.compression)?;
-        let run = RunContext::new(config, progress, &staging, timings, sources);
+        let run = RunContext::new(config, started_at, progress, &staging, timings, sources);
         match build_tables(&run, began) {
             Ok(report) => {
                 let _span = tracing::info_span!("publish").entered();
@@ -143,21 +149,20 @@ fn build_tables(
     replay::carry_over_rejects(run)?;
     run.progress
         .start_phase("songs", Some(run.songs.plan.bytes));
-    let (batches, songs) = songs::read_songs(run)?;
-    warn_if_no_records(run, &run.songs, &songs);
-    if let Err(error) = reject_limit::check_songs(run, &songs) {
+    let songs = songs::read_songs(run)?;
+    warn_if_no_records(run, &run.songs, &songs.counts);
+    if let Err(error) = reject_limit::check_songs(run, &songs.counts) {
         run.progress.finish_phase();
         let logs = LogReport {
             input: run.logs.initial_report(),
-            already_loaded_objects: run.logs.skipped_loaded(),
             ..LogReport::default()
         };
         return Err(input_failure(
             error,
-            build_report(run, began, &songs, logs, 0),
+            build_report(run, began, &songs.counts, logs, 0),
         ));
     }
-    let lookup = songs::build_lookup(run, &batches)?;
+    let lookup = songs::build_lookup(run, &songs.batches)?;
     run.progress.start_phase("logs", Some(run.logs.plan.bytes));
     let logs = logs::process_logs(run, &lookup)?;
     run.progress.finish_phase();
@@ -167,16 +172,34 @@ fn build_tables(
         kept: logs.counts.kept - logs.duplicates,
         filtered: logs.counts.filtered,
         duplicates: logs.duplicates,
-        already_loaded_objects: run.logs.skipped_loaded(),
+        oldest_event: event_time(logs.oldest_event()),
+        newest_event: event_time(logs.newest_event()),
     };
-    let checked = reject_limit::check_reject_limit(run, &songs, &logs.counts)
+    let checked = reject_limit::check_reject_limit(run, &songs.counts, &logs.counts)
         .and_then(|()| reject_limit::check_has_events(run, &log_report));
     if let Err(error) = checked {
-        let report = build_report(run, began, &songs, log_report, logs.matched);
+        let report = build_report(run, began, &songs.counts, log_report, logs.matched);
         return Err(input_failure(error, report));
     }
-    dimensions::write_dimensions(run, &batches, &lookup, &logs)?;
-    Ok(build_report(run, began, &songs, log_report, logs.matched))
+    dimensions::write_dimensions(run, &songs, &lookup, &logs)?;
+    Ok(build_report(
+        run,
+        began,
+        &songs.counts,
+        log_report,
+        logs.matched,
+    ))
+}
+
+/// Formats the time of an event, in milliseconds since 1970.
+fn event_time(milliseconds: Option<i64>) -> Option<String> {
+    let time = DateTime::from_timestamp_millis(milliseconds?)?;
+    Some(iso_8601(time))
+}
+
+/// Formats a time in UTC, to the millisecond.
+fn iso_8601(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 /// Creates the failure of a run because of the content of its input. Its report has no tables, because none
@@ -227,6 +250,10 @@ fn build_report(
         error: None,
         run: run.staging.run_id().to_owned(),
         replayed_run: run.replayed_run.clone(),
+        started_at: iso_8601(run.started_at),
+        finished_at: iso_8601(Utc::now()),
+        executed_by: executed_by(),
+        warnings: run.progress.warnings(),
         compression: run.config.compression,
         songs: songs.report.clone(),
         logs,

@@ -4,6 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use arrow_array::RecordBatch;
+use chrono::{DateTime, Utc};
 
 use super::input_source::{InputSource, InputSources};
 use super::timings::{PipelineStage, Timings};
@@ -11,7 +12,7 @@ use crate::config::{IoSizes, RunConfig};
 use crate::error::Result;
 use crate::model::TableSchema;
 use crate::model::sparkify::SPARKIFY;
-use crate::observer::Observer;
+use crate::observer::{Observer, WarningRecorder};
 use crate::output::{PartInfo, Staging, TableParts};
 use crate::star::kernels::StarKernels;
 
@@ -20,8 +21,10 @@ use crate::star::kernels::StarKernels;
 pub(super) struct RunContext<'a> {
     /// The configuration.
     pub config: &'a RunConfig,
+    /// When the run began.
+    pub started_at: DateTime<Utc>,
     /// Receives progress and warnings.
-    pub progress: &'a dyn Observer,
+    pub progress: &'a WarningRecorder<'a>,
     /// The staging area of the dataset.
     pub staging: &'a Staging,
     /// The times of stages and phases.
@@ -53,13 +56,15 @@ impl<'a> RunContext<'a> {
     /// Returns the state of a run that has written nothing yet.
     pub(super) fn new(
         config: &'a RunConfig,
-        progress: &'a dyn Observer,
+        started_at: DateTime<Utc>,
+        progress: &'a WarningRecorder<'a>,
         staging: &'a Staging,
         timings: &'a Timings,
         sources: InputSources,
     ) -> Self {
         Self {
             config,
+            started_at,
             progress,
             staging,
             timings,

@@ -20,11 +20,20 @@ use crate::output::{RejectBuffer, Staging};
 use crate::star::lookup::{LOOKUP_SHARDS, Lookup, LookupOutput, LookupShard};
 use crate::star::record_columns::RecordColumns;
 
-/// Reads all songs. Returns their batches in input order, and the counts.
+/// The results of the song phase.
+#[derive(Debug)]
+pub(super) struct SongPhaseResult {
+    /// The songs, in input order.
+    pub batches: Vec<RecordColumns>,
+    /// The counts of records.
+    pub counts: SourceCounts,
+}
+
+/// Reads all songs.
 ///
 /// # Errors
 /// Returns an error if an object cannot be read or a reject cannot be written.
-pub(super) fn read_songs(run: &RunContext<'_>) -> Result<(Vec<RecordColumns>, SourceCounts)> {
+pub(super) fn read_songs(run: &RunContext<'_>) -> Result<SongPhaseResult> {
     let _span = tracing::info_span!("songs").entered();
     let source = &run.songs;
     let counter = SourceCounter::new(run, source);
@@ -55,7 +64,10 @@ pub(super) fn read_songs(run: &RunContext<'_>) -> Result<(Vec<RecordColumns>, So
         rejected = report.rejected,
         "read the songs"
     );
-    Ok((batches.into_results().concat(), counts))
+    Ok(SongPhaseResult {
+        batches: batches.into_results().concat(),
+        counts,
+    })
 }
 
 /// Builds the lookup that joins events with songs.

@@ -6,10 +6,11 @@ use super::boundary_tracker::ConfirmedSplit;
 use super::input_source::InputSource;
 use super::readability::{MAX_LISTED_OBJECTS, ObjectReadabilities, Readability, SegmentReject};
 use super::run_context::RunContext;
-use super::split_stats::SplitStats;
+use super::split_stats::{ObjectCounts, SplitStats};
 use crate::decode::reject::{Reject, RejectReason};
 use crate::error::Result;
 use crate::input::SplitNumber;
+use crate::observer::Observer;
 use crate::output::run_report::InputReport;
 use crate::output::{LineShift, REJECTS_DIR, RejectBuffer};
 
@@ -34,6 +35,8 @@ pub(super) struct SourceCounts {
     pub first_reject: Option<FirstReject>,
     /// How much of each object could be read.
     pub statuses: ObjectReadabilities,
+    /// What became of the records of each object.
+    pub objects: Vec<ObjectCounts>,
 }
 
 /// The first reject of a source.
@@ -54,6 +57,7 @@ impl SourceCounts {
             filtered: 0,
             first_reject: None,
             statuses: ObjectReadabilities::new(source.objects.len()),
+            objects: vec![ObjectCounts::default(); source.objects.len()],
         }
     }
 
@@ -101,6 +105,9 @@ impl<'a> SourceCounter<'a> {
         counts.add_split(stats);
         for (segment, &status) in split.zip_segments(&stats.statuses.statuses) {
             counts.statuses.merge(segment.object, status);
+        }
+        for (segment, &found) in split.zip_segments(&stats.segments) {
+            counts.objects[segment.object] += found;
         }
         for SegmentReject { segment, reject } in &stats.statuses.unreadable_segments {
             let reason = unreadable_reason(confirmed.newlines_before(*segment), reject);

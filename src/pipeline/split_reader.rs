@@ -146,9 +146,8 @@ impl<'a> SplitReader<'a> {
             is_corrupt = matches!(self.reader.chunk().input_state, InputState::Corrupt(_));
         }
         let records = self.decoder.records() - records_before;
-        pass.stats.statuses.end_segment(records, is_corrupt);
         let kept = self.decoder.kept() - kept_before;
-        pass.stats.kept_by_segment.push(kept);
+        pass.stats.end_segment(records, kept, is_corrupt);
         if task.read_from.is_some() {
             pass.timer.time_read(|| pass.input.check_unchanged())?;
         }

@@ -15,6 +15,25 @@ pub(super) enum SplitStart {
     Skip,
 }
 
+/// What became of the records of an object, or of a segment of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct ObjectCounts {
+    /// Records that became a row, including duplicates.
+    pub kept: u64,
+    /// Rejected records.
+    pub rejected: u64,
+    /// Decompressed bytes that the rejects cover.
+    pub rejected_bytes: u64,
+}
+
+impl std::ops::AddAssign for ObjectCounts {
+    fn add_assign(&mut self, other: Self) {
+        self.kept += other.kept;
+        self.rejected += other.rejected;
+        self.rejected_bytes += other.rejected_bytes;
+    }
+}
+
 /// The statistics of a split.
 #[derive(Debug)]
 pub(super) struct SplitStats {
@@ -28,8 +47,10 @@ pub(super) struct SplitStats {
     pub decoded_bytes: u64,
     /// The record counts of all segments.
     pub counts: RecordCounts,
-    /// Records of each segment that became a row.
-    pub kept_by_segment: Vec<u64>,
+    /// What became of the records of each segment.
+    pub segments: Vec<ObjectCounts>,
+    /// Records of the current segment that were rejected, and their bytes.
+    current: ObjectCounts,
     /// The number of rejects by reason, in the order of [`RejectReason::ALL`].
     pub rejects_by_reason: [u64; RejectReason::ALL.len()],
     /// The first reject.
@@ -51,7 +72,8 @@ impl SplitStats {
             last_segment_newlines: 0,
             decoded_bytes: 0,
             counts: RecordCounts::default(),
-            kept_by_segment: Vec::with_capacity(segments),
+            segments: Vec::with_capacity(segments),
+            current: ObjectCounts::default(),
             rejects_by_reason: [0; RejectReason::ALL.len()],
             first_reject: None,
             first_segment_rejects: 0,
@@ -64,10 +86,19 @@ impl SplitStats {
     pub(super) fn count_reject(&mut self, segment: usize, reject: Reject) {
         self.rejects_by_reason[reject.reason as usize] += 1;
         self.rejected_bytes += reject.bytes;
+        self.current.rejected += 1;
+        self.current.rejected_bytes += reject.bytes;
         self.statuses.add_reject(&reject);
         self.first_segment_rejects += u64::from(segment == 0);
         self.first_reject
             .get_or_insert(SegmentReject { segment, reject });
+    }
+
+    /// Ends the current segment, which had these records, of which some became a row.
+    pub(super) fn end_segment(&mut self, records: u64, kept: u64, is_corrupt: bool) {
+        self.statuses.end_segment(records, is_corrupt);
+        let rejected = std::mem::take(&mut self.current);
+        self.segments.push(ObjectCounts { kept, ..rejected });
     }
 
     /// Returns true if the records began where they were expected to.

@@ -251,7 +251,7 @@ impl ColumnJson {
                 part: part.to_string(),
             },
             ValueSource::Lookup(column) => SourceJson::Lookup { column },
-            ValueSource::Engine => SourceJson::Engine,
+            ValueSource::Engine(_) => SourceJson::Engine,
         };
         Self {
             name: column.name,

@@ -119,7 +119,7 @@ fn source_text(model: &Model, source: ValueSource) -> String {
                 name = model.lookup().0.name
             )
         }
-        ValueSource::Engine => "sparkify".to_owned(),
+        ValueSource::Engine(_) => "sparkify".to_owned(),
     }
 }
 

@@ -31,7 +31,7 @@ pub(crate) fn rule_text(model: &Model, table: &TableSchema) -> String {
             model.load_history.name
         ),
         TableRule::LoadHistory => format!(
-            "Only a warehouse has this table. A load adds the rows of {} to it, with the run and the time.",
+            "Only a warehouse has this table. A load adds the rows of {} to it, with the run, the time, the user and the duration.",
             model.source_objects().name
         ),
     }

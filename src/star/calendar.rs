@@ -39,7 +39,7 @@ impl CalendarKernel {
             | ValueSource::Field(_)
             | ValueSource::Hash(_)
             | ValueSource::Lookup(_)
-            | ValueSource::Engine => panic!("{} is a part of the time", column.name),
+            | ValueSource::Engine(_) => panic!("{} is a part of the time", column.name),
         });
         Self {
             table,

@@ -163,7 +163,7 @@ impl<'a> Row<'a> for CompactRow<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::ValueSource;
+    use crate::model::{EngineValue, ValueSource};
 
     fn layout(types: &[(ColumnType, bool)]) -> RowLayout {
         let columns: Vec<_> = types
@@ -172,7 +172,7 @@ mod tests {
                 name: "a",
                 ty,
                 nullable,
-                source: ValueSource::Engine,
+                source: ValueSource::Engine(EngineValue::KeptRecords),
                 description: "",
             })
             .collect();

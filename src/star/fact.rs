@@ -66,7 +66,7 @@ impl FactKernel {
             ValueSource::Field(_)
             | ValueSource::Hash(_)
             | ValueSource::CalendarPart(..)
-            | ValueSource::Engine => FactColumn::Event(RowColumn::new(event, column)),
+            | ValueSource::Engine(_) => FactColumn::Event(RowColumn::new(event, column)),
         });
         Self {
             table,

@@ -113,6 +113,6 @@ fn field_hash(record: &RecordSchema, source: ValueSource) -> FieldHash {
         ValueSource::Field(_)
         | ValueSource::CalendarPart(..)
         | ValueSource::Lookup(_)
-        | ValueSource::Engine => unreachable!("the key of a lookup begins with a hash"),
+        | ValueSource::Engine(_) => unreachable!("the key of a lookup begins with a hash"),
     }
 }

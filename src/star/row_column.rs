@@ -57,7 +57,7 @@ impl RowColumn {
                 | ColumnType::Varchar(_) => Self::Field(field_index(record, key)),
             },
             ValueSource::Hash(keys) => Self::Hash(FieldHash::new(record, keys)),
-            ValueSource::CalendarPart(..) | ValueSource::Lookup(_) | ValueSource::Engine => {
+            ValueSource::CalendarPart(..) | ValueSource::Lookup(_) | ValueSource::Engine(_) => {
                 panic!("{} does not follow from one record", column.name)
             }
         }

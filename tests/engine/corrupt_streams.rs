@@ -3,7 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use sparkify::config::{IoSizes, LoadedLogObjects};
+use sparkify::config::{IoSizes, LoadedObjects};
 use sparkify::jobs::RunJob;
 use sparkify::observer::WarningCollector;
 use testkit::property_tests::config::config_with_cases;
@@ -43,7 +43,7 @@ fn collector_keeps_the_corrupt_stream_warning() {
         &input.logs_dir(),
         &out,
         RunOptions::default(),
-        LoadedLogObjects::default(),
+        LoadedObjects::default(),
     );
     RunJob { config, load: None }.execute(&progress).unwrap();
     let warnings = progress.warnings();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use sparkify::config::Location;
 use sparkify::config::{Glob, InputSpec};
-use sparkify::config::{IoSizes, LoadedLogObjects, MaxRejects, RunConfig};
+use sparkify::config::{IoSizes, LoadedObjects, MaxRejects, RunConfig};
 use sparkify::internals::model::TableSchema;
 use sparkify::internals::model::sparkify::SPARKIFY;
 use sparkify::jobs::RunJob;
@@ -126,16 +126,16 @@ pub fn run_pipeline(
     out: &Path,
     options: RunOptions,
 ) -> RunReport {
-    run_pipeline_skipping(songs, logs, out, options, LoadedLogObjects::default())
+    run_pipeline_skipping(songs, logs, out, options, LoadedObjects::default())
 }
 
-/// Runs the pipeline without the logs in `loaded`.
+/// Runs the pipeline without the objects in `loaded`.
 pub fn run_pipeline_skipping(
     songs: impl Into<reference::ReferenceInput>,
     logs: impl Into<reference::ReferenceInput>,
     out: &Path,
     options: RunOptions,
-    loaded: LoadedLogObjects,
+    loaded: LoadedObjects,
 ) -> RunReport {
     let config = run_config(songs, logs, out, options, loaded);
     RunJob { config, load: None }
@@ -144,13 +144,13 @@ pub fn run_pipeline_skipping(
         .report
 }
 
-/// Returns the configuration of a run without the logs in `loaded`.
+/// Returns the configuration of a run without the objects in `loaded`.
 pub fn run_config(
     songs: impl Into<reference::ReferenceInput>,
     logs: impl Into<reference::ReferenceInput>,
     out: &Path,
     options: RunOptions,
-    loaded: LoadedLogObjects,
+    loaded: LoadedObjects,
 ) -> RunConfig {
     RunConfig {
         songs: input_locations(songs.into()),
@@ -161,7 +161,7 @@ pub fn run_config(
         max_rejects: MaxRejects::Percent(100.0),
         allow_empty: true,
         load_after_run: false,
-        loaded_objects: loaded,
+        loaded_objects: Some(loaded),
         compression: Default::default(),
         sizes: options.sizes,
     }
@@ -319,9 +319,20 @@ pub fn assert_report_reconciles(report: &RunReport, out_dir: &Path) {
         }
     }
     let state = read_output::merge_state(out_dir);
-    let kept: i64 = state.source_objects.iter().map(|object| object.rows).sum();
+    for (kind, input) in [("song", &report.songs), ("log", &logs.input)] {
+        let objects = state.source_objects.iter();
+        let objects = objects.filter(|object| object.kind == kind);
+        let rejected: i64 = objects.clone().map(|object| object.rejected_records).sum();
+        let bytes: i64 = objects.clone().map(|object| object.rejected_bytes).sum();
+        assert_eq!(rejected as u64, input.rejected, "{kind}");
+        assert_eq!(bytes as u64, input.rejected_bytes, "{kind}");
+        assert_eq!(objects.count() as u64, input.objects, "{kind}");
+        assert_eq!(input.new_objects + input.changed_objects, input.objects);
+    }
+    let of_logs = state.source_objects.iter();
+    let of_logs = of_logs.filter(|object| object.kind == "log");
+    let kept: i64 = of_logs.map(|object| object.rows).sum();
     assert_eq!(kept as u64, logs.kept + logs.duplicates);
-    assert_eq!(state.source_objects.len() as u64, logs.input.objects);
     assert_eq!(
         report.merge_state["state_users"].rows,
         report.tables["users"].rows

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use sparkify::config::{IoSizes, LoadedLogObjects};
+use sparkify::config::{IoSizes, LoadedObjects};
 use sparkify::report::RunReport;
 use testkit::reference::MergeState;
 
@@ -30,7 +30,7 @@ fn merge_state(checked: &VerifiedRun) -> MergeState {
 }
 
 fn kept_by_object(state: &MergeState) -> Vec<(&str, i64)> {
-    let objects = state.source_objects.iter();
+    let objects = state.source_objects.iter().filter(|o| o.kind == "log");
     let name = |object: &str| object.rfind('/').unwrap() + 1;
     let rows = objects.map(|row| (&row.object[name(&row.object)..], row.rows));
     rows.collect()
@@ -162,15 +162,21 @@ fn song_keys_match_redshift_fnv_hash() {
 /// Runs over an input without the log objects in `loaded`, and checks the counts of the report.
 fn run_and_reconcile_skipping(
     input: &TestInput,
-    loaded: &[(&str, &str)],
+    loaded: &[(&str, &str, &str)],
 ) -> (RunReport, MergeState) {
     let out = input.root.path().join("dataset");
-    let owned = loaded.iter().map(|&(o, e)| (o.to_owned(), e.to_owned()));
-    let mut loaded = LoadedLogObjects::default();
-    owned.for_each(|(object, etag)| loaded.insert(object, etag));
+    let mut objects = LoadedObjects::default();
+    for (kind, object, etag) in loaded {
+        objects.insert(kind, object, etag);
+    }
     let setting = RunOptions::default();
-    let report =
-        run_pipeline_skipping(&input.songs_dir(), &input.logs_dir(), &out, setting, loaded);
+    let report = run_pipeline_skipping(
+        &input.songs_dir(),
+        &input.logs_dir(),
+        &out,
+        setting,
+        objects,
+    );
     assert_report_reconciles(&report, &out);
     (report, read_output::merge_state(&out))
 }
@@ -181,28 +187,30 @@ fn loaded_objects_are_skipped() {
     input.write("logs/b.json", log_with_two_kept_events(10));
     input.write("logs/c.json", log_with_two_kept_events(20));
     let (report, all) = run_and_reconcile_skipping(&input, &[]);
-    assert_eq!(report.logs.already_loaded_objects, 0);
-    let [a, b, c] = &all.source_objects[..] else {
+    assert_eq!(report.logs.input.already_loaded_objects, 0);
+    let [_, a, b, c] = &all.source_objects[..] else {
         panic!("{all:?}")
     };
 
     // An object counts as loaded only if both its name and its ETag are the same.
     let loaded = [
-        (a.object.as_str(), a.etag.as_str()),
-        (b.object.as_str(), "other"),
-        (c.object.as_str(), ""),
-        ("", ""),
-        ("elsewhere", c.etag.as_str()),
+        ("log", a.object.as_str(), a.etag.as_str()),
+        ("log", b.object.as_str(), "other"),
+        ("log", c.object.as_str(), ""),
+        ("log", "", ""),
+        ("log", "elsewhere", c.etag.as_str()),
+        ("song", c.object.as_str(), c.etag.as_str()),
     ];
     let (report, state) = run_and_reconcile_skipping(&input, &loaded);
-    assert_eq!(state.source_objects, [b.clone(), c.clone()]);
-    assert_eq!(
-        (
-            report.logs.already_loaded_objects,
-            report.logs.input.objects
-        ),
-        (1, 2)
-    );
+    assert_eq!(state.source_objects[1..], [b.clone(), c.clone()]);
+    let input_report = &report.logs.input;
+    let counts = [
+        input_report.objects,
+        input_report.new_objects,
+        input_report.changed_objects,
+        input_report.already_loaded_objects,
+    ];
+    assert_eq!(counts, [2, 0, 2, 1]);
     assert_eq!(report.logs.input.records, 6);
     let bytes = log_with_two_kept_events(10).len() + log_with_two_kept_events(20).len();
     assert_eq!(report.logs.input.bytes, bytes as u64);
@@ -214,7 +222,7 @@ fn loaded_objects_are_skipped() {
     let time = std::time::SystemTime::now() + std::time::Duration::from_secs(1);
     file.unwrap().set_modified(time).unwrap();
     let (report, _) = run_and_reconcile_skipping(&input, &loaded);
-    assert_eq!(report.logs.already_loaded_objects, 0);
+    assert_eq!(report.logs.input.already_loaded_objects, 0);
 }
 
 #[test]
@@ -223,16 +231,12 @@ fn run_with_all_logs_loaded_still_writes_songs() {
     let (_, all) = run_and_reconcile_skipping(&input, &[]);
     let objects = all.source_objects.iter();
     let loaded: Vec<_> = objects
-        .map(|o| (o.object.as_str(), o.etag.as_str()))
+        .filter(|o| o.kind == "log")
+        .map(|o| (o.kind.as_str(), o.object.as_str(), o.etag.as_str()))
         .collect();
     let (report, state) = run_and_reconcile_skipping(&input, &loaded);
-    assert_eq!(
-        (
-            report.logs.already_loaded_objects,
-            report.logs.input.objects
-        ),
-        (1, 0)
-    );
+    let logs = &report.logs.input;
+    assert_eq!((logs.already_loaded_objects, logs.objects), (1, 0));
     assert_eq!(report.logs.input.records, 0);
     let rows = |table: &str| report.tables[table].rows;
     assert_eq!(["songplays", "users", "time"].map(rows), [0; 3]);
@@ -245,7 +249,24 @@ fn run_with_all_logs_loaded_still_writes_songs() {
             .all(|t| t.files == 1)
     );
     assert_eq!(state.songs.len(), 1);
-    assert!(state.source_objects.is_empty() && state.songplays.is_empty());
+    assert_eq!(state.source_objects.len(), 1, "the song object");
+    assert!(state.songplays.is_empty());
+}
+
+#[test]
+fn loaded_songs_are_left_out() {
+    let input = TestInput::with_log(log_with_two_kept_events(0));
+    let (_, all) = run_and_reconcile_skipping(&input, &[]);
+    let [song, log] = &all.source_objects[..] else {
+        panic!("{all:?}")
+    };
+    let loaded = [("song", song.object.as_str(), song.etag.as_str())];
+    let (report, state) = run_and_reconcile_skipping(&input, &loaded);
+    assert_eq!(state.source_objects, [log.clone()]);
+    let songs = &report.songs;
+    assert_eq!((songs.already_loaded_objects, songs.objects), (1, 0));
+    assert_eq!(report.tables["songs"].rows, 0);
+    assert_eq!(report.logs.kept, 2);
 }
 
 #[test]
@@ -285,7 +306,7 @@ fn run_with_defaults(songs: &Path, logs: &Path, out: &Path) {
         logs,
         out,
         RunOptions::default(),
-        LoadedLogObjects::default(),
+        LoadedObjects::default(),
     );
 }
 

@@ -128,9 +128,12 @@ pub fn merge_state(out: &Path) -> MergeState {
     let integer = |b: &RecordBatch, name, i| number_at::<Int32Type>(b, name, i).unwrap();
     MergeState {
         source_objects: read_rows(out, &model::SOURCE_OBJECTS, |b, i| SourceObject {
+            kind: text_at(b, "kind", i).unwrap(),
             object: text_at(b, "object", i).unwrap(),
             etag: text_at(b, "etag", i).unwrap(),
             rows: bigint(b, "rows", i),
+            rejected_records: bigint(b, "rejected_records", i),
+            rejected_bytes: bigint(b, "rejected_bytes", i),
         }),
         users: read_rows(out, &model::STATE_USERS, |b, i| UserStateRow {
             user_id: integer(b, "user_id", i),

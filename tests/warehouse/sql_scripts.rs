@@ -72,7 +72,7 @@ INSERT INTO staged_users VALUES (7, 'Ann', 'Lee', 'F', 'free');
 INSERT INTO staged_songs VALUES ('S', 'Title', 'A', 0, 1.5);
 INSERT INTO staged_artists VALUES ('A', 'Name', NULL, NULL, NULL);
 INSERT INTO staged_time VALUES ('2018-11-01', 0, 1, 44, 11, 2018, 4);
-INSERT INTO staged_source_objects VALUES ('log.json', '1', 1);
+INSERT INTO staged_source_objects VALUES ('log', 'log.json', '1', 1, 0, 0);
 INSERT INTO staged_state_users VALUES (7, '2018-11-01', 1, 1);
 INSERT INTO staged_state_artists VALUES ('A', 'S');
 INSERT INTO staged_state_songs VALUES (5, 1.5, 'S', 'A');

@@ -29,12 +29,14 @@ fn write_run_summary(to: &mut String, report: &RunReport, out: &Location) -> std
     if let Some(replayed_run) = &report.replayed_run {
         write_replay_counts(to, replayed_run, report)?;
     }
-    if logs.already_loaded_objects > 0 {
-        writeln!(
-            to,
-            "log objects skipped, already loaded: {}",
-            format_count(logs.already_loaded_objects)
-        )?;
+    for (name, input) in [("song", &report.songs), ("log", &logs.input)] {
+        if input.already_loaded_objects > 0 {
+            writeln!(
+                to,
+                "{name} objects left out, already loaded: {}",
+                format_count(input.already_loaded_objects)
+            )?;
+        }
     }
     let ignored = [("song", &report.songs), ("log", &logs.input)];
     for (name, input) in ignored {

@@ -85,7 +85,7 @@ fn source_text(model: &Model, source: ValueSource) -> String {
         ValueSource::Hash(_) => "hash".to_owned(),
         ValueSource::CalendarPart(key, part) => format!("{part} of {key}"),
         ValueSource::Lookup(column) => format!("{}.{column}", model.lookup().0.name),
-        ValueSource::Engine => "sparkify".to_owned(),
+        ValueSource::Engine(_) => "sparkify".to_owned(),
     }
 }
 

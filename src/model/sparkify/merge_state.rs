@@ -1,8 +1,14 @@
 //! The merge state, and the history of loads.
 
-use super::limits::{ID_BYTES, NAME_BYTES, OBJECT_NAME_BYTES, RUN_ID_BYTES};
+use super::limits::{
+    ID_BYTES, NAME_BYTES, OBJECT_KIND_BYTES, OBJECT_NAME_BYTES, RUN_ID_BYTES, USER_NAME_BYTES,
+};
 use super::records::EVENT_KEY;
 use crate::model::column::ColumnType::{BigInt, Double, Integer, Timestamp, Varchar};
+use crate::model::column::EngineValue::{
+    KeptRecords, LoadSeconds, LoadedAt, LoadedBy, ObjectKind, ObjectName, ObjectVersion,
+    RejectedBytes, RejectedRecords, Run,
+};
 use crate::model::column::ValueSource::{Engine, Field, Hash};
 use crate::model::column::{ColumnSchema, column};
 use crate::model::rule::OrderTerm::Ascending;
@@ -140,48 +146,67 @@ pub static STATE_SONGPLAYS: TableSchema = TableSchema {
     },
 };
 
+const KIND: ColumnSchema = column(
+    "kind",
+    Varchar(OBJECT_KIND_BYTES),
+    Engine(ObjectKind),
+    "What the object contains: song or log.",
+);
 const OBJECT: ColumnSchema = column(
     "object",
     Varchar(OBJECT_NAME_BYTES),
-    Engine,
-    "The log object: its URL, or the absolute path of the file with all symbolic links resolved.",
+    Engine(ObjectName),
+    "The object: its URL, or the absolute path of the file with all symbolic links resolved.",
 );
 const ETAG: ColumnSchema = column(
     "etag",
     Varchar(NAME_BYTES),
-    Engine,
+    Engine(ObjectVersion),
     "The version of its content: the ETag in S3, the size and the modification time of a file.",
 );
 const ROWS: ColumnSchema = column(
     "rows",
     BigInt,
-    Engine,
-    "The number of valid NextSong events in the object. Repeated deliveries of an event count each time, although the \
-     event is one row of songplays.",
+    Engine(KeptRecords),
+    "The number of valid songs or NextSong events in the object. Repeated deliveries of an event count each time, although \
+     the event is one row of songplays.",
+);
+const REJECTED_RECORDS: ColumnSchema = column(
+    "rejected_records",
+    BigInt,
+    Engine(RejectedRecords),
+    "The number of rejected records in the object.",
+);
+const REJECTED_BYTES: ColumnSchema = column(
+    "rejected_bytes",
+    BigInt,
+    Engine(RejectedBytes),
+    "The bytes of the object that the rejected records cover, after decompression.",
 );
 
-/// The log objects that the dataset is built from.
+/// The objects that the dataset is built from.
 pub static SOURCE_OBJECTS: TableSchema = TableSchema {
     name: "source_objects",
     dir: "merge_state/source_objects",
-    description: "Each row is a log object that the dataset was built from.",
-    columns: &[OBJECT, ETAG, ROWS],
+    description: "Each row is a song object or a log object that the dataset was built from.",
+    columns: &[KIND, OBJECT, ETAG, ROWS, REJECTED_RECORDS, REJECTED_BYTES],
     key_len: 0,
     references: &[],
     rule: TableRule::SourceObjects,
     redshift: RedshiftLayout::replicated("object", ""),
 };
 
-/// The log objects that were loaded into a warehouse.
+/// The objects that were loaded into a warehouse. The columns after `loaded_at` are those that version 0.1.0 lacks, so that
+/// they can be added to its table.
 pub static LOAD_HISTORY: TableSchema = TableSchema {
     name: "load_history",
     dir: "",
-    description: "Each row is a log object of a run that was loaded. It is written in the transaction of the load.",
+    description: "Each row is an object of a run that was loaded. It is written in the transaction of the load.",
     columns: &[
         column(
             "run",
             Varchar(RUN_ID_BYTES),
-            Engine,
+            Engine(Run),
             "The id of the run that wrote the dataset.",
         ),
         OBJECT,
@@ -190,9 +215,26 @@ pub static LOAD_HISTORY: TableSchema = TableSchema {
         column(
             "loaded_at",
             Timestamp,
-            Engine,
+            Engine(LoadedAt),
             "The time of the load, in UTC. All rows of a load have the same.",
         ),
+        KIND,
+        REJECTED_RECORDS.or_null(),
+        REJECTED_BYTES.or_null(),
+        column(
+            "loaded_by",
+            Varchar(USER_NAME_BYTES),
+            Engine(LoadedBy),
+            "The user of the warehouse who loaded it.",
+        )
+        .or_null(),
+        column(
+            "load_seconds",
+            Double,
+            Engine(LoadSeconds),
+            "The duration of the transaction of the load, up to this row, in seconds. All rows of a load have the same.",
+        )
+        .or_null(),
     ],
     key_len: 0,
     references: &[],

@@ -5,8 +5,8 @@ use crate::model::ColumnType::{BigInt, Double, Integer, SmallInt, Timestamp, Var
 use crate::model::OrderTerm::{AllPresent, Ascending, Descending, NonEmpty};
 use crate::model::ValueSource::{CalendarPart, Engine, Field, Hash};
 use crate::model::{
-    ColumnSchema, ColumnType, Distribution, FactRule, FieldType, LookupRule, Model, PickRule,
-    RecordField, RecordSchema, RedshiftLayout, TableRule, TableSchema, ValueSource,
+    ColumnSchema, ColumnType, Distribution, EngineValue, FactRule, FieldType, LookupRule, Model,
+    PickRule, RecordField, RecordSchema, RedshiftLayout, TableRule, TableSchema, ValueSource,
 };
 
 /// Sales in branches, at the prices of a list.
@@ -151,14 +151,16 @@ static DAYS: TableSchema = table(
     TableRule::Calendar,
 );
 
-const FILE: ColumnSchema = column("file", Varchar(9), Engine);
-
-const VERSION: ColumnSchema = column("version", Varchar(9), Engine);
-const SALES_OF_FILE: ColumnSchema = column("sales", BigInt, Engine);
+const KIND: ColumnSchema = column("kind", Varchar(9), Engine(EngineValue::ObjectKind));
+const FILE: ColumnSchema = column("file", Varchar(9), Engine(EngineValue::ObjectName));
+const VERSION: ColumnSchema = column("version", Varchar(9), Engine(EngineValue::ObjectVersion));
+const SALES_OF_FILE: ColumnSchema = column("sales", BigInt, Engine(EngineValue::KeptRecords));
+const BAD: ColumnSchema = column("bad", BigInt, Engine(EngineValue::RejectedRecords));
+const BAD_BYTES: ColumnSchema = column("bad_bytes", BigInt, Engine(EngineValue::RejectedBytes));
 
 static FILES: TableSchema = table(
     "files",
-    &[FILE, VERSION, SALES_OF_FILE],
+    &[KIND, FILE, VERSION, SALES_OF_FILE, BAD, BAD_BYTES],
     0,
     TableRule::SourceObjects,
 );
@@ -166,11 +168,16 @@ static FILES: TableSchema = table(
 static LOADS: TableSchema = table(
     "loads",
     &[
-        column("run", Varchar(9), Engine),
+        column("run", Varchar(9), Engine(EngineValue::Run)),
+        KIND,
         FILE,
         VERSION,
         SALES_OF_FILE,
-        column("at", Timestamp, Engine),
+        BAD,
+        BAD_BYTES,
+        column("at", Timestamp, Engine(EngineValue::LoadedAt)),
+        column("by", Varchar(9), Engine(EngineValue::LoadedBy)),
+        column("seconds", Double, Engine(EngineValue::LoadSeconds)),
     ],
     0,
     TableRule::LoadHistory,

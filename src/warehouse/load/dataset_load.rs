@@ -36,13 +36,13 @@ impl DatasetLoad<'_> {
     /// Checks that a full refresh does not replace the warehouse with a part of its data.
     ///
     /// # Errors
-    /// Returns an error if this is a full refresh and the run skipped log objects that were loaded already.
+    /// Returns an error if this is a full refresh and the run left out objects that were loaded already.
     pub(crate) fn ensure_dataset_is_complete(&self) -> Result<()> {
         match self.mode {
             LoadMode::Incremental => return Ok(()),
             LoadMode::FullRefresh { .. } => {}
         }
-        if self.dataset.report().logs.already_loaded_objects == 0 {
+        if self.dataset.report().is_complete() {
             return Ok(());
         }
         Err(Error::usage(format!(
@@ -50,9 +50,9 @@ impl DatasetLoad<'_> {
             self.dataset.location()
         ))
         .with_reason(
-            "the run skipped log objects that were loaded already, and their rows would be lost",
+            "the run left out objects that were loaded already, and their rows would be lost",
         )
-        .with_hint("sparkify run --full-refresh builds and loads a dataset of all log objects"))
+        .with_hint("sparkify run --full-refresh builds and loads a dataset of all objects"))
     }
 
     /// Returns the id of the run that wrote the dataset.

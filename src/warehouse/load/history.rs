@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 
 use super::preflight::{ensure_mergeable, ensure_refreshable};
-use crate::config::LoadedLogObjects;
+use crate::config::LoadedObjects;
 use crate::error::{Error, Result};
-use crate::model::Model;
 use crate::model::sparkify::SPARKIFY;
+use crate::model::{EngineValue, Model};
 use crate::observer::Observer;
 use crate::warehouse::config::WarehouseConfig;
 use crate::warehouse::connect::error::{StatementError, fatal};
@@ -16,33 +16,39 @@ use crate::warehouse::query_result::text_column;
 
 /// Returns the query for the runs in the load history.
 pub(super) fn loaded_runs_query(model: &Model) -> String {
-    let (table, columns) = (model.load_history.name, model.history_columns());
-    format!("SELECT DISTINCT {} FROM {table}", columns.run)
+    let (table, run) = (
+        model.load_history.name,
+        model.history_column(EngineValue::Run),
+    );
+    format!("SELECT DISTINCT {run} FROM {table}")
 }
 
-/// Returns the query for the objects in the load history, with their versions.
+/// Returns the query for the objects in the load history, with their kinds and versions.
 fn loaded_objects_query(model: &Model) -> String {
-    let (table, columns) = (model.load_history.name, model.history_columns());
-    format!(
-        "SELECT DISTINCT {}, {} FROM {table}",
-        columns.object, columns.version
-    )
+    let [kind, object, version] = [
+        EngineValue::ObjectKind,
+        EngineValue::ObjectName,
+        EngineValue::ObjectVersion,
+    ]
+    .map(|value| model.history_column(value));
+    let table = model.load_history.name;
+    format!("SELECT DISTINCT {kind}, {object}, {version} FROM {table}")
 }
 
-/// Checks the tables of a warehouse, and returns the log objects that were loaded into it.
+/// Checks the tables of a warehouse, and returns the objects that were loaded into it.
 ///
 /// # Errors
 /// Returns an error if the warehouse cannot be reached, or if its tables do not match or have lost their rows.
 pub(crate) fn loaded_objects(
     warehouse: &WarehouseConfig,
     progress: &dyn Observer,
-) -> Result<LoadedLogObjects> {
+) -> Result<LoadedObjects> {
     query_warehouse(warehouse, progress, |session| {
         ensure_mergeable(session)?;
-        let mut objects = LoadedLogObjects::default();
+        let mut objects = LoadedObjects::default();
         session.for_each_row(&loaded_objects_query(&SPARKIFY), |row| {
-            if let [Some(object), Some(etag)] = row.as_slice() {
-                objects.insert((*object).to_owned(), (*etag).to_owned());
+            if let [Some(kind), Some(object), Some(etag)] = row.as_slice() {
+                objects.insert(kind, object, etag);
             }
         })?;
         Ok(objects)

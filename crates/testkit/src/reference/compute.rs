@@ -20,8 +20,10 @@ pub fn compute(
 ) -> io::Result<ReferenceOutput> {
     let (songs, logs) = (&songs.into(), &logs.into());
     let mut song_records = Vec::new();
-    let song_read = read_input(songs, rows::SONG_KEYS, |_, fields| {
+    let mut kept_songs: BTreeMap<String, u64> = BTreeMap::new();
+    let song_read = read_input(songs, rows::SONG_KEYS, |object, fields| {
         song_records.push(rows::parse_song(fields)?);
+        *kept_songs.entry(object.to_owned()).or_default() += 1;
         Ok(())
     })?;
 
@@ -40,6 +42,14 @@ pub fn compute(
         Ok(())
     })?;
 
+    let mut source_objects =
+        merge_state::source_objects("song", songs, &kept_songs, &song_read.rejects)?;
+    source_objects.extend(merge_state::source_objects(
+        "log",
+        logs,
+        &kept,
+        &log_read.rejects,
+    )?);
     let distinct = star::deduplicate(&events);
     let songplays = star::songplays(&song_records, &distinct);
     let matched = songplays.iter().filter(|p| p.song_id.is_some()).count();
@@ -49,7 +59,7 @@ pub fn compute(
         artists: star::artists(&song_records),
         time: star::time(&events),
         merge_state: MergeState {
-            source_objects: merge_state::source_objects(logs, &kept)?,
+            source_objects,
             users: merge_state::users(&events),
             artists: merge_state::artists(&song_records),
             songs: merge_state::songs(&song_records),

@@ -5,19 +5,28 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 
 use super::input;
-use super::output::{ArtistStateRow, SongStateRow, SongplayStateRow, SourceObject, UserStateRow};
+use super::output::{
+    ArtistStateRow, Reject, SongStateRow, SongplayStateRow, SourceObject, UserStateRow,
+};
 use super::rows::{KeptEvent, SongRecord};
 use super::star::{self, song_key};
 
-/// Returns the objects of an input with the number of events kept from each.
+/// Returns the objects of an input with the number of records kept from each, and its rejects.
 pub fn source_objects(
+    kind: &str,
     input: &input::ReferenceInput,
     kept: &BTreeMap<String, u64>,
+    rejects: &[Reject],
 ) -> io::Result<Vec<SourceObject>> {
     let row = |object: input::InputObject| {
+        let lengths = rejects
+            .iter()
+            .filter(|reject| reject.object == object.key)
+            .map(|reject| reject.text.len() as i64);
         let metadata = std::fs::metadata(&object.path)?;
         let nanoseconds = metadata.mtime() * 1_000_000_000 + metadata.mtime_nsec();
         Ok(SourceObject {
+            kind: kind.to_owned(),
             object: object
                 .resolved_path
                 .to_str()
@@ -25,6 +34,8 @@ pub fn source_objects(
                 .to_owned(),
             etag: format!("{}-{nanoseconds}", metadata.len()),
             rows: kept.get(&object.key).copied().unwrap_or_default() as i64,
+            rejected_records: lengths.clone().count() as i64,
+            rejected_bytes: lengths.sum(),
         })
     };
     input::list(input)?.objects.into_iter().map(row).collect()

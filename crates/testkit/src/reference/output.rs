@@ -156,9 +156,13 @@ pub struct MergeState {
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct SourceObject {
+    /// `song` or `log`.
+    pub kind: String,
     pub object: String,
     pub etag: String,
     pub rows: i64,
+    pub rejected_records: i64,
+    pub rejected_bytes: i64,
 }
 
 #[derive(Debug, Clone, PartialEq)]

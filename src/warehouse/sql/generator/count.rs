@@ -2,7 +2,8 @@
 
 use super::expression::equal;
 use super::temp_table::staged_name;
-use crate::model::{Model, TableRule, TableSchema};
+use crate::input::RecordKind;
+use crate::model::{EngineValue, Model, TableRule, TableSchema};
 use crate::warehouse::sql::statement::{Check, Effect, Statement};
 
 /// Returns the query that counts the rows of the staging tables.
@@ -59,15 +60,21 @@ pub(crate) fn emptied_statement(model: &Model) -> Statement {
     Statement::new(Effect::Check(Check::Emptied), query)
 }
 
-/// Returns the query for the names of those of the given tables that have rows. In the load history only objects with
-/// kept events count.
+/// Returns the query for the names of those of the given tables that have rows. In the load history only log objects
+/// with kept events count.
 pub(crate) fn nonempty_tables_query<'a>(
     model: &Model,
     tables: impl IntoIterator<Item = &'a TableSchema>,
 ) -> String {
     let query = |table: &TableSchema| match table.rule {
         TableRule::LoadHistory => {
-            let has_events = format!("{} > 0", model.history_columns().rows);
+            let column = |value| model.history_column(value);
+            let has_events = format!(
+                "{} = '{}' AND {} > 0",
+                column(EngineValue::ObjectKind),
+                RecordKind::Log.singular(),
+                column(EngineValue::KeptRecords)
+            );
             has_rows_query(table, Some(&has_events))
         }
         TableRule::Fact(_)

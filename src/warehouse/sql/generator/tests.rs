@@ -9,8 +9,8 @@ use crate::model::OrderTerm::{AllPresent, Ascending, Descending, NonEmpty};
 use crate::model::ValueSource::{Engine, Field, Hash, Lookup};
 use crate::model::sparkify::SPARKIFY;
 use crate::model::{
-    ColumnSchema, ColumnType, Distribution, FactRule, LookupRule, Model, PickRule, RedshiftLayout,
-    TableRule, TableSchema, ValueSource,
+    ColumnSchema, ColumnType, Distribution, EngineValue, FactRule, LookupRule, Model, PickRule,
+    RedshiftLayout, TableRule, TableSchema, ValueSource,
 };
 use crate::warehouse::dialect::Dialect;
 use crate::warehouse::sql::statement::{Effect, Statement};
@@ -117,8 +117,12 @@ static SALE_PRODUCTS: TableSchema = table(
 static FILES: TableSchema = table(
     "files",
     &[
-        column("path", Varchar(9), Engine),
-        column("version", BigInt, Engine),
+        column("record", Varchar(9), Engine(EngineValue::ObjectKind)),
+        column("path", Varchar(9), Engine(EngineValue::ObjectName)),
+        column("version", Varchar(9), Engine(EngineValue::ObjectVersion)),
+        column("sales", BigInt, Engine(EngineValue::KeptRecords)),
+        column("bad", BigInt, Engine(EngineValue::RejectedRecords)),
+        column("bad_bytes", BigInt, Engine(EngineValue::RejectedBytes)),
     ],
     0,
     TableRule::SourceObjects,
@@ -128,10 +132,16 @@ static FILES: TableSchema = table(
 static LOADS: TableSchema = table(
     "loads",
     &[
-        column("batch", Varchar(9), Engine),
-        column("path", Varchar(9), Engine),
-        column("version", BigInt, Engine),
-        column("finished_at", Timestamp, Engine),
+        column("batch", Varchar(9), Engine(EngineValue::Run)),
+        column("record", Varchar(9), Engine(EngineValue::ObjectKind)),
+        column("path", Varchar(9), Engine(EngineValue::ObjectName)),
+        column("version", Varchar(9), Engine(EngineValue::ObjectVersion)),
+        column("sales", BigInt, Engine(EngineValue::KeptRecords)),
+        column("bad", BigInt, Engine(EngineValue::RejectedRecords)),
+        column("bad_bytes", BigInt, Engine(EngineValue::RejectedBytes)),
+        column("finished_at", Timestamp, Engine(EngineValue::LoadedAt)),
+        column("finished_by", Varchar(9), Engine(EngineValue::LoadedBy)),
+        column("seconds", Double, Engine(EngineValue::LoadSeconds)),
     ],
     0,
     TableRule::LoadHistory,

@@ -2,9 +2,9 @@
 
 use super::clause::{names, where_all};
 use super::expression::{equal, rows_equal};
-use super::merge::{FactTables, recorded_conditions};
+use super::merge::FactTables;
 use super::temp_table::{matched_name, new_name, staged_name};
-use crate::model::{ColumnSchema, Distribution, Model, TableRule, TableSchema};
+use crate::model::{ColumnSchema, Distribution, EngineValue, Model, TableRule, TableSchema};
 use crate::warehouse::dialect::Dialect;
 use crate::warehouse::sql::statement::{Check, Effect, Statement};
 
@@ -124,8 +124,9 @@ fn missing_lookup_keys(tables: &FactTables) -> String {
 /// Returns the query that counts source objects that are missing in the history of the run.
 fn missing_history(model: &Model, run: &str) -> String {
     let source = model.source_objects();
-    let mut conditions = recorded_conditions(model, run, "n");
-    conditions.extend(rows_equal(&source.columns[1..], "w", "n", 12));
+    let run_column = model.history_column(EngineValue::Run);
+    let mut conditions = vec![format!("w.{run_column} = {run}")];
+    conditions.extend(rows_equal(source.columns, "w", "n", 12));
     count_missing(model.load_history, &staged_name(source), &conditions)
 }
 

@@ -75,7 +75,7 @@ impl FactTables {
             ValueSource::Field(_)
             | ValueSource::Hash(_)
             | ValueSource::CalendarPart(..)
-            | ValueSource::Engine => None,
+            | ValueSource::Engine(_) => None,
         }
     }
 }

@@ -1,22 +1,18 @@
 //! Generates the statement that records the loaded objects.
 
 use super::rows::insert_absent;
-use crate::model::{ColumnSchema, Model};
+use crate::model::{ColumnSchema, EngineValue, Model, ValueSource};
 use crate::warehouse::dialect::Dialect;
-use crate::warehouse::sql::generator::expression::{equal, qualified};
 use crate::warehouse::sql::generator::temp_table::staged_name;
 use crate::warehouse::sql::statement::Statement;
 
 /// Returns the statement that inserts the objects of the run, unless they are in the history already.
 pub(crate) fn record_history(model: &Model, dialect: Dialect, run: &str) -> Statement {
     let source = model.source_objects();
-    let now = match dialect {
-        Dialect::Postgres => "now() AT TIME ZONE 'UTC'",
-        Dialect::Redshift => "GETDATE()",
-    };
-    let mut values = vec![run.to_owned()];
-    values.extend(qualified(source.columns, "s"));
-    values.push(now.to_owned());
+    let columns = model.load_history.columns.iter();
+    let values: Vec<String> = columns
+        .map(|column| history_value(model, dialect, run, column))
+        .collect();
     insert_absent(
         model.load_history,
         &values,
@@ -26,15 +22,54 @@ pub(crate) fn record_history(model: &Model, dialect: Dialect, run: &str) -> Stat
     .with_comment("Record the loaded objects.")
 }
 
+/// Returns the value of a column of the history, for a source object `s`.
+fn history_value(model: &Model, dialect: Dialect, run: &str, column: &ColumnSchema) -> String {
+    let ValueSource::Engine(value) = column.source else {
+        unreachable!("the history has no values of records")
+    };
+    let expression = match (value, dialect) {
+        (EngineValue::Run, _) => run,
+        (EngineValue::LoadedAt, Dialect::Postgres) => "now() AT TIME ZONE 'UTC'",
+        (EngineValue::LoadedAt, Dialect::Redshift) => "GETDATE()",
+        (EngineValue::LoadedBy, _) => "CURRENT_USER",
+        (EngineValue::LoadSeconds, Dialect::Postgres) => {
+            "EXTRACT(EPOCH FROM clock_timestamp() - now())"
+        }
+        // SYSDATE is the start of the transaction, and GETDATE() that of the statement, in whole seconds.
+        (EngineValue::LoadSeconds, Dialect::Redshift) => "DATEDIFF(second, SYSDATE, GETDATE())",
+        (
+            EngineValue::ObjectKind
+            | EngineValue::ObjectName
+            | EngineValue::ObjectVersion
+            | EngineValue::KeptRecords
+            | EngineValue::RejectedRecords
+            | EngineValue::RejectedBytes,
+            _,
+        ) => return format!("s.{}", source_column(model, value).name),
+    };
+    expression.to_owned()
+}
+
 /// Returns the conditions that a row `w` of the history is that of the run and of an object of the source objects.
-pub(crate) fn recorded_conditions(model: &Model, run: &str, source: &str) -> Vec<String> {
-    let run = format!("w.{} = {run}", model.load_history.columns[0].name);
-    let mut conditions = vec![run];
-    conditions.extend(equal(object(model), "w", source));
+fn recorded_conditions(model: &Model, run: &str, source: &str) -> Vec<String> {
+    let mut conditions = vec![format!(
+        "w.{} = {run}",
+        model.history_column(EngineValue::Run)
+    )];
+    let identity = [EngineValue::ObjectKind, EngineValue::ObjectName];
+    conditions.extend(identity.map(|value| {
+        let (recorded, column) = (model.history_column(value), source_column(model, value));
+        format!("w.{recorded} = {source}.{}", column.name)
+    }));
     conditions
 }
 
-/// Returns the column that identifies an object.
-fn object(model: &Model) -> &'static [ColumnSchema] {
-    &model.source_objects().columns[..1]
+/// Returns the column of the source objects that has a value.
+#[expect(
+    clippy::expect_used,
+    reason = "the check of a model ensures that the source objects have all values"
+)]
+fn source_column(model: &Model, value: EngineValue) -> &'static ColumnSchema {
+    let column = model.source_objects().engine_column(value);
+    column.expect("the source objects have this value")
 }

@@ -15,5 +15,4 @@ mod rows;
 mod statements;
 
 pub(crate) use fact_tables::FactTables;
-pub(crate) use history::recorded_conditions;
 pub(crate) use statements::merge_statements;

@@ -1,0 +1,106 @@
+//! Warns about input that changed since it was loaded, and about logs that are not there.
+
+use chrono::NaiveDate;
+
+use super::input_source::{InputSource, InputSources};
+use crate::input::AbsentDays;
+use crate::observer::Observer;
+
+/// The number of objects or of periods that a warning names.
+const MAX_NAMED: usize = 5;
+
+/// Warns about changed songs and logs, and about absent logs.
+pub(super) fn warn_about_input(sources: &InputSources, observer: &dyn Observer) {
+    for source in [&sources.songs, &sources.logs] {
+        if let Some(warning) = changed_objects_warning(source) {
+            observer.warn(&warning);
+        }
+        for absent in &source.selection().absent_days {
+            observer.warn(&absent_days_warning(absent));
+        }
+    }
+}
+
+fn changed_objects_warning(source: &InputSource) -> Option<String> {
+    let changed = &source.selection().changed;
+    if changed.is_empty() {
+        return None;
+    }
+    let (count, kind) = (changed.len(), source.kind.singular());
+    let (objects, they) = match count {
+        1 => ("object", "it"),
+        _ => ("objects", "them"),
+    };
+    Some(format!(
+        "{count} {kind} {objects} changed after {} loaded: {}; the records of {they} are merged again, and what vanished from \
+         {they} stays in the warehouse until --full-refresh",
+        if count == 1 { "it was" } else { "they were" },
+        named(changed)
+    ))
+}
+
+fn absent_days_warning(absent: &AbsentDays) -> String {
+    let AbsentDays { example, days } = absent;
+    let (count, s) = (days.len(), if days.len() == 1 { "" } else { "s" });
+    format!(
+        "no log of {count} day{s}: {}; other days have logs such as {example}; a log that arrives late is loaded by the next run",
+        named(&periods(days))
+    )
+}
+
+/// Joins the first names, and says how many more there are.
+fn named(names: &[String]) -> String {
+    let first = names.iter().take(MAX_NAMED).map(String::as_str);
+    let mut text = first.collect::<Vec<_>>().join(", ");
+    let more = names.len().saturating_sub(MAX_NAMED);
+    if more > 0 {
+        text += &format!(" and {more} more");
+    }
+    text
+}
+
+/// Describes sorted days as periods: `2018-11-03`, `2018-11-05 to 2018-11-07`.
+fn periods(days: &[NaiveDate]) -> Vec<String> {
+    let follows = |a: &NaiveDate, b: &NaiveDate| a.succ_opt() == Some(*b);
+    days.chunk_by(follows)
+        .filter_map(|period| match period {
+            [] => None,
+            [day] => Some(day.to_string()),
+            [first, .., last] => Some(format!("{first} to {last}")),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn absent_days_are_named_as_periods() {
+        let days = [
+            "2018-11-03",
+            "2018-11-05",
+            "2018-11-06",
+            "2018-11-30",
+            "2018-12-01",
+        ];
+        let absent = AbsentDays {
+            example: "logs/2018-11-01.json".to_owned(),
+            days: days.iter().map(|day| day.parse().unwrap()).collect(),
+        };
+        let warning = absent_days_warning(&absent);
+        let expected = "no log of 5 days: 2018-11-03, 2018-11-05 to 2018-11-06, 2018-11-30 to 2018-12-01; other days have \
+                        logs such as logs/2018-11-01.json";
+        assert!(warning.starts_with(expected), "{warning}");
+    }
+
+    #[test]
+    fn long_lists_end_with_a_number() {
+        let names: Vec<String> = (1..=7).map(|number| format!("{number}.json")).collect();
+        assert_eq!(
+            named(&names),
+            "1.json, 2.json, 3.json, 4.json, 5.json and 2 more"
+        );
+        assert_eq!(named(&names[..2]), "1.json, 2.json");
+    }
+}
