@@ -5,7 +5,7 @@
 //!
 //! | job | work | result |
 //! |---|---|---|
-//! | [`RunJob`] | builds a dataset from songs and logs, and loads it if a warehouse is named | [`CompletedRun`] |
+//! | [`RunJob`] | builds a dataset from songs and logs, or replays the rejects of another run, and loads it if a warehouse is named | [`CompletedRun`] |
 //! | [`LoadJob`] | loads a published dataset into a warehouse | [`LoadReport`](crate::report::LoadReport) |
 //! | [`CreateTablesJob`] | creates the tables of a warehouse | [`TablesReport`] |
 //! | [`CleanJob`] | removes abandoned, failed and superseded runs | [`CleanPlan`](crate::report::CleanPlan) |

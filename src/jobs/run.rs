@@ -13,7 +13,7 @@ use crate::storage::{Location, StoreOpener};
 use crate::warehouse::load::{LoadMode, LoadParams, LoadReport, load_statements, loaded_objects};
 use crate::warehouse::sql::statement::to_sql_script;
 
-/// A run, and the load of its dataset.
+/// A run or a [replay](RunConfig::replay), and the load of its dataset.
 #[derive(Debug, Clone)]
 pub struct RunJob {
     /// The input, the output and the limits of the run.

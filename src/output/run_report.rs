@@ -227,6 +227,7 @@ impl RunReport {
     /// did not have.
     pub(crate) fn is_complete(&self) -> bool {
         let inputs = [&self.songs, &self.logs.input];
-        inputs.iter().all(|input| input.already_loaded_objects == 0)
+        let has_all_objects = inputs.iter().all(|input| input.already_loaded_objects == 0);
+        has_all_objects && self.replayed_run.is_none()
     }
 }
