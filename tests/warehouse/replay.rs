@@ -166,7 +166,7 @@ fn loaded_objects(warehouse: &TestWarehouse, pattern: &str) -> Vec<(String, Stri
     let query = "SELECT kind, object, rejected_records FROM load_history \
                  WHERE object LIKE $1 ORDER BY kind, object";
     let rows = warehouse.admin_client().query(query, &[&pattern]).unwrap();
-    let object = |row: &postgres::Row| (row.get(0), row.get(1), row.get(2));
+    let object = |row: &::postgres::Row| (row.get(0), row.get(1), row.get(2));
     rows.iter().map(object).collect()
 }
 
