@@ -13,11 +13,11 @@ use crate::storage::Location;
 /// The version of the document that `--json` prints.
 const REJECTS_VERSION: u32 = 1;
 
-/// Show what a run rejected, grouped, with an example of each group
+/// Show what a run rejected
 ///
-/// OUT is the output of a run (in s3://bucket/prefix: the newest complete run), one run below it, or the
-/// folder OUT.failed of a failed run. The files with all rejects are in OUT/_rejects; sparkify replay
-/// tries them again.
+/// Groups the rejects, and shows the first one of each group. OUT is the output of a run (in
+/// s3://bucket/prefix: the newest complete run), one run below it, or the folder OUT.failed of a failed
+/// run. The files with all rejects are in OUT/_rejects; sparkify replay tries them again.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = help::with_exit_codes(EXAMPLES))]
 pub(super) struct RejectsArgs {

@@ -48,6 +48,20 @@ impl InputObject {
             && self.rejected_at.is_none()
     }
 
+    /// Returns where the text of this object was rejected first.
+    ///
+    /// # Panics
+    /// Panics if the object is not the text of a reject.
+    #[expect(
+        clippy::expect_used,
+        reason = "a default would lose the place of a reject"
+    )]
+    pub(crate) fn reject_origin(&self) -> &RejectOrigin {
+        self.rejected_at
+            .as_ref()
+            .expect("each object of a replay is the text of a reject")
+    }
+
     /// Returns the layout for a segment that begins at this offset, or `None` if the decoder has to detect it from
     /// the first bytes of the object.
     pub(crate) fn known_layout(&self, segment_start: u64) -> Option<RecordLayout> {

@@ -61,6 +61,9 @@ pub struct RejectsReport {
     pub location: String,
     /// Whether the run failed and published nothing.
     pub is_failed: bool,
+    /// Where a later run to the same local output left its rejects, if that failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub later_failure: Option<String>,
     /// The counts of all rejects.
     pub total: RejectCounts,
     /// The groups: those with more rejects first, and those with as many by their values.
@@ -174,6 +177,7 @@ pub(crate) fn group_rejects(run: &RejectedRun, keys: &[RejectGroupKey]) -> Resul
         run: run.id().to_owned(),
         location: run.location().to_string(),
         is_failed: run.is_failed(),
+        later_failure: run.later_failure().map(ToString::to_string),
         total,
         groups,
     })

@@ -21,6 +21,7 @@ pub(crate) struct RejectedRun {
     location: Location,
     run: String,
     is_failed: bool,
+    later_failure: Option<Location>,
     files: Vec<RejectFile>,
 }
 
@@ -40,6 +41,10 @@ impl RejectedRun {
     pub(crate) fn open(stores: &StoreOpener, location: &Location) -> Result<Self> {
         let (location, store, report) = find_run(stores, location)?;
         let is_failed = report.key == FAILED_REPORT_FILE;
+        let later_failure = match &location {
+            Location::Local(path) if !is_failed => failed_sibling(path),
+            _ => None,
+        };
         let name = store.display(&report.key);
         let ReportedRun { run } = read_json(store.as_ref(), report)?;
         if run.is_empty() {
@@ -52,6 +57,7 @@ impl RejectedRun {
             location,
             run,
             is_failed,
+            later_failure,
             files,
         })
     }
@@ -69,6 +75,11 @@ impl RejectedRun {
     /// Returns true if the run failed and published nothing.
     pub(crate) fn is_failed(&self) -> bool {
         self.is_failed
+    }
+
+    /// Returns the folder of a later run to the same local output, if that failed. A successful run removes it.
+    pub(crate) fn later_failure(&self) -> Option<&Location> {
+        self.later_failure.as_ref()
     }
 
     /// Returns the reject files: those of songs and then those of logs, in input order.

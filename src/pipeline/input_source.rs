@@ -242,13 +242,11 @@ impl InputSource {
     /// Returns the path or URL of an object as shown to users. The text of a reject is shown as the object in which it
     /// was rejected first.
     pub(super) fn display(&self, object: &InputObject) -> String {
-        match (&self.contents, &object.rejected_at) {
-            (InputContents::Stores(stores), _) => {
+        match &self.contents {
+            InputContents::Stores(stores) => {
                 stores[object.location_index as usize].display(&object.meta.key)
             }
-            (InputContents::Rejects(_), origin) => origin
-                .as_ref()
-                .map_or_else(String::new, |origin| origin.object.to_string()),
+            InputContents::Rejects(_) => object.reject_origin().object.to_string(),
         }
     }
 
@@ -273,9 +271,7 @@ impl InputSource {
         };
         let mut sums: Vec<_> = texts.files.iter().map(|file| file.carried_over).collect();
         for (object, &counts) in self.objects.iter().zip(counts) {
-            if let Some(origin) = &object.rejected_at {
-                sums[origin.file] += counts;
-            }
+            sums[object.reject_origin().file] += counts;
         }
         Cow::Owned(sums)
     }

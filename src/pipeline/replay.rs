@@ -110,13 +110,10 @@ pub(super) fn carry_over_rejects(run: &RunContext<'_>) -> Result<()> {
         rejects += texts.carried_over.rejects();
     }
     if rejects > 0 {
-        let (subject, texts) = match rejects {
-            1 => ("1 reject".to_owned(), "its text is"),
-            _ => (format!("{rejects} rejects"), "their texts are"),
-        };
         run.progress.warn(&format!(
-            "{subject} cannot be replayed, because {texts} cut or absent: mend the object, which the next run \
-             reads again when it has changed, or put the complete text into an edited copy without \"truncated\""
+            "{rejects} of the rejects cannot be replayed, because the text is cut or absent: mend the object, which \
+             the next run reads again when it has changed, or put the complete text into an edited copy without \
+             \"truncated\""
         ));
     }
     Ok(())
@@ -450,6 +447,7 @@ fn check_edited(file: &RejectFile, number: u64, line: &RejectLine<'_>) -> Result
     Ok(())
 }
 
+/// Sets whether a text is read as it was in its object.
 fn set_fragment(object: &mut InputObject, is_fragment: bool) {
     if let Some(origin) = &mut object.rejected_at {
         origin.is_fragment = is_fragment;

@@ -369,7 +369,7 @@ fn rejects_with_cut_or_absent_text_are_carried_over() {
     let output = replay_fixed(&sandbox).assert_success_with_warnings();
     assert!(
         output.warnings()[0].starts_with(
-            "2 rejects cannot be replayed, because their texts are cut or absent: mend the object"
+            "2 of the rejects cannot be replayed, because the text is cut or absent: mend the object"
         ),
         "{output:?}"
     );
@@ -429,7 +429,7 @@ fn rejects_of_a_failed_run_are_replayed() {
         ])
     };
     // The rejects would be removed.
-    replay("dataset").assert_failure(1, &["would replace or remove its own input"]);
+    replay("dataset").assert_failure(2, &["would replace or remove its own input"]);
     replay("replayed").assert_success();
     let report = read_report(&sandbox.path("replayed"));
     assert_eq!(report["logs"]["kept"], 2);
@@ -452,7 +452,7 @@ fn output_that_is_the_replayed_run_is_refused() {
     let sandbox = sandbox_with_rejects();
     let replay = ["replay", "--quiet", "--from", "dataset", "--out", "dataset"];
     sandbox.exec(&replay).assert_failure(
-        1,
+        2,
         &[
             "would replace or remove its own input dataset",
             "choose another --out",

@@ -106,7 +106,7 @@ fn corrected_rejects_in_any_order_give_the_corrected_warehouse(kind: WarehouseKi
         r#"{"song_id":"SOX","title":"Title 4","artist_id":"AR4","artist_name":"Artist","duration":4.5}"#,
     );
     warehouse.build_dataset("songs", "logs", "rejecting");
-    warehouse.build_dataset("other/songs", "other/logs", "other");
+    warehouse.build_dataset("other/songs", "other/logs", "later");
     let rejects = read_rejects(&warehouse.dataset_dir("rejecting"));
     let reasons: BTreeSet<_> = rejects.iter().map(|r| r["reason"].as_str()).collect();
     assert_eq!((rejects.len(), reasons.len()), (14, 7));
@@ -126,13 +126,13 @@ fn corrected_rejects_in_any_order_give_the_corrected_warehouse(kind: WarehouseKi
             }
         }
     }
-    warehouse.build_dataset("clean/songs", "clean/logs", "clean");
-    let expected = warehouse.dataset_tables("clean");
+    warehouse.build_dataset("clean/songs", "clean/logs", "expected");
+    let expected = warehouse.dataset_tables("expected");
     for order in [
-        ["rejecting", "other", "replayed", "replayed"],
-        ["replayed", "other", "rejecting", "replayed"],
-        ["other", "replayed", "rejecting", "other"],
-        ["replayed", "rejecting", "other", "rejecting"],
+        ["rejecting", "later", "replayed", "replayed"],
+        ["replayed", "later", "rejecting", "replayed"],
+        ["later", "replayed", "rejecting", "later"],
+        ["replayed", "rejecting", "later", "rejecting"],
     ] {
         truncate_tables(&warehouse);
         for dataset in order {

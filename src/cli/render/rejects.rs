@@ -24,8 +24,15 @@ pub(crate) fn rejects_summary(report: &RejectsReport, by: &[RejectGroupKey]) -> 
         report.run,
         sanitize_for_terminal(&report.location)
     );
+    let later_failure = match &report.later_failure {
+        Some(failed) => format!(
+            "\na later run failed: see sparkify rejects {}\n",
+            sanitize_for_terminal(failed)
+        ),
+        None => String::new(),
+    };
     if report.total.rejects == 0 {
-        return format!("no rejects in {run}\n");
+        return format!("no rejects in {run}\n{later_failure}");
     }
     let mut lines = vec![format!("{run}\n")];
     let values: Vec<Vec<String>> = report
@@ -67,7 +74,7 @@ pub(crate) fn rejects_summary(report: &RejectsReport, by: &[RejectGroupKey]) -> 
         }
     }
     lines.push(total_line(report));
-    lines.join("\n") + "\n"
+    lines.join("\n") + "\n" + &later_failure
 }
 
 fn group_line<'a>(
