@@ -51,7 +51,7 @@ pub(super) struct ReplayArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024),
         allow_negative_numbers = true)]
     threads: Option<u16>,
-    /// Maximum rejects: count or percentage
+    /// Maximum rejects: count or percent
     ///
     /// Applies to songs and to logs separately. Above it nothing is published, and the exit code is 3.
     #[arg(
