@@ -15,7 +15,10 @@ fn only_new_songs_of_a_large_prefix_are_read() {
     let s3 = S3Server::start();
     let bucket = s3.bucket("input");
     let folder = bucket.to_str().unwrap();
-    warehouse.generate_input(folder, &["--songs", "20000", "--events", "100", "--files", "2"]);
+    warehouse.generate_input(
+        folder,
+        &["--songs", "20000", "--events", "100", "--files", "2"],
+    );
     let run = || {
         let mut command = warehouse.warehouse_command(&[
             "run",
@@ -29,7 +32,9 @@ fn only_new_songs_of_a_large_prefix_are_read() {
             "star",
         ]);
         let before = s3.request_count(&RequestMatcher::any());
-        let gets_before = s3.requests(&RequestMatcher::operation(S3Operation::Get)).len();
+        let gets_before = s3
+            .requests(&RequestMatcher::operation(S3Operation::Get))
+            .len();
         let output = CommandOutput::run(command.envs(s3.env_vars()));
         let report = output.assert_success().json();
         let gets = s3.requests(&RequestMatcher::operation(S3Operation::Get));
@@ -43,7 +48,12 @@ fn only_new_songs_of_a_large_prefix_are_read() {
     let (first, gets, other) = run();
     assert_eq!((&first["songs"]["objects"], gets), (&20_000.into(), 20_000));
     let more = warehouse.path("more");
-    warehouse.generate_input("more", &["--songs", "10", "--events", "10", "--files", "1", "--seed", "9"]);
+    warehouse.generate_input(
+        "more",
+        &[
+            "--songs", "10", "--events", "10", "--files", "1", "--seed", "9",
+        ],
+    );
     let added = bucket.join("song_data/added");
     std::fs::create_dir(&added).unwrap();
     let mut folders = vec![more.join("song_data")];
@@ -62,6 +72,9 @@ fn only_new_songs_of_a_large_prefix_are_read() {
     assert_eq!(songs["already_loaded_objects"], 20_000);
     assert_eq!(second["load"]["tables"]["songs"]["rows"], 10);
     // The listing has a request for each thousand objects or each folder, and not for each object.
-    assert!(other < 2000 && other_again < 2000, "{other} and {other_again}");
+    assert!(
+        other < 2000 && other_again < 2000,
+        "{other} and {other_again}"
+    );
     eprintln!("requests besides the songs: {other}, then {other_again}");
 }

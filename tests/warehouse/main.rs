@@ -27,6 +27,7 @@ mod load_order_independence;
 mod parquet_codecs;
 mod psql_load;
 mod rejected_loads;
+mod replay;
 mod sql_scripts;
 mod thirty_nights;
 mod triggers;

@@ -60,7 +60,8 @@ impl<'a> Input<'a> {
     }
 
     fn publish(&self, kind: &str, name: &str, text: &str) {
-        self.warehouse.write_file(&format!("live/{kind}/{name}"), text);
+        self.warehouse
+            .write_file(&format!("live/{kind}/{name}"), text);
     }
 
     /// Publishes what arrives in a night. Returns the number of songs and logs, the number of these that replace others,
@@ -98,7 +99,8 @@ impl<'a> Input<'a> {
             if night == 14 && arrival.songs == 0 {
                 let wrong = text.replacen("\"duration\":", "\"duration\":[1],\"x\":", 1);
                 assert_ne!(wrong, text);
-                self.corrections.insert(wrong.trim_end().to_owned(), text.trim_end().to_owned());
+                self.corrections
+                    .insert(wrong.trim_end().to_owned(), text.trim_end().to_owned());
                 text = wrong;
                 arrival.rejects += 1;
             }
@@ -140,7 +142,8 @@ impl<'a> Input<'a> {
                 edited.push(reject.to_string());
             }
         }
-        self.warehouse.write_file("edited.jsonl", &edited.join("\n"));
+        self.warehouse
+            .write_file("edited.jsonl", &edited.join("\n"));
         edited.len()
     }
 }
@@ -164,7 +167,13 @@ fn list_files(folder: &Path) -> Vec<String> {
             let path = entry.unwrap().path();
             match path.is_dir() {
                 true => folders.push(path),
-                false => files.push(path.strip_prefix(folder).unwrap().to_str().unwrap().to_owned()),
+                false => files.push(
+                    path.strip_prefix(folder)
+                        .unwrap()
+                        .to_str()
+                        .unwrap()
+                        .to_owned(),
+                ),
             }
         }
     }
@@ -195,7 +204,16 @@ fn a_month_of_nights_gives_the_warehouse_of_one_run(kind: WarehouseKind) {
     let mut input = Input::new(&warehouse);
     let out = warehouse.out_location("star");
     let run = [
-        "run", "--json", "--max-rejects", "50%", "--songs", "live/song_data", "--logs", "live/log_data", "--out", &out,
+        "run",
+        "--json",
+        "--max-rejects",
+        "50%",
+        "--songs",
+        "live/song_data",
+        "--logs",
+        "live/log_data",
+        "--out",
+        &out,
     ];
     // The runs of the nights with rejects.
     let mut runs: BTreeMap<usize, String> = BTreeMap::new();
@@ -226,7 +244,14 @@ fn a_month_of_nights_gives_the_warehouse_of_one_run(kind: WarehouseKind) {
             let edited = input.edit_rejects(&warehouse.run_dir("star", &runs[of]));
             for _ in 0..2 {
                 let replay = [
-                    "replay", "--json", "--from", &from, "--edited", "edited.jsonl", "--out", &out,
+                    "replay",
+                    "--json",
+                    "--from",
+                    &from,
+                    "--edited",
+                    "edited.jsonl",
+                    "--out",
+                    &out,
                 ];
                 let output = warehouse.run_command(&replay);
                 assert_eq!(output.code, Some(0), "night {night}: {output:?}");
@@ -244,10 +269,18 @@ fn a_month_of_nights_gives_the_warehouse_of_one_run(kind: WarehouseKind) {
     assert_tables_eq(&warehouse.warehouse_tables(), &once);
     // The logs that were completed are merged twice in part, and the replays add the rejected events.
     let all_plays = once["songplays"].len() as u64;
-    assert!(merged_plays < all_plays + all_plays / 10, "{merged_plays} of {all_plays}");
-    let loads = CommandOutput::run(&mut warehouse.warehouse_command(&["history", "--json", "--limit", "100"]));
+    assert!(
+        merged_plays < all_plays + all_plays / 10,
+        "{merged_plays} of {all_plays}"
+    );
+    let loads = CommandOutput::run(
+        &mut warehouse.warehouse_command(&["history", "--json", "--limit", "100"]),
+    );
     let loads = loads.assert_success().json();
-    assert_eq!(loads["runs"].as_array().unwrap().len(), NIGHTS + 2 * REPLAYS.len());
+    assert_eq!(
+        loads["runs"].as_array().unwrap().len(),
+        NIGHTS + 2 * REPLAYS.len()
+    );
 }
 
 on_both_warehouses! {

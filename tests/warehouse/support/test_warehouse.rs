@@ -83,7 +83,7 @@ impl TestWarehouse {
         out.join(latest["run"].as_str().unwrap())
     }
 
-    /// Returns the directory of a run below a location that keeps runs side by side.
+    /// Returns the directory of a run below this location, complete or failed.
     pub fn run_dir(&self, out: &str, run: &str) -> PathBuf {
         match &self.s3 {
             Some(s3) => s3.bucket(BUCKET).join(out).join(run),
