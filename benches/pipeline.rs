@@ -43,7 +43,8 @@ fn run_pipeline(files: &GeneratedInput, out: &Path, threads: usize) -> RunReport
     RunJob { config, load: None }
         .execute(&WarningCollector::default())
         .unwrap()
-        .report
+        .report()
+        .clone()
 }
 
 fn bench(c: &mut Criterion) {

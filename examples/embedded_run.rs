@@ -20,13 +20,15 @@ use sparkify::observer::Observer;
 fn main() -> ExitCode {
     let result = parse_arguments(env::args_os().skip(1)).and_then(build);
     match result {
-        Ok(completed) => {
-            println!("run {} in {}", completed.report.run, completed.location);
-            for (table, written) in &completed.report.tables {
+        Ok(CompletedRun::Published(run)) => {
+            println!("run {} in {}", run.report.run, run.location);
+            for (table, written) in &run.report.tables {
                 println!("{table}: {} rows", written.rows);
             }
             ExitCode::SUCCESS
         }
+        // Only a job that loads knows what is new.
+        Ok(CompletedRun::NothingNew(_)) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
             ExitCode::from(error.exit_code())

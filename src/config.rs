@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::input::GlobMatch;
 pub use crate::input::{Glob, InputSpec, RecordKind};
 use crate::output::LATEST_FILE;
-pub use crate::output::ParquetCompression;
+pub use crate::output::{OutputArrangement, ParquetCompression};
 pub use crate::storage::Location;
 pub use crate::storage::s3::{Encryption, S3Options};
 
@@ -18,7 +18,8 @@ pub use crate::storage::s3::{Encryption, S3Options};
 pub struct RunConfig {
     /// What the run reads.
     pub input: RunInput,
-    /// The folder that the dataset replaces, or the prefix below which each run has its own prefix.
+    /// The folder that the dataset replaces, or the folder or prefix below which each run has its own: see
+    /// [`output_arrangement`](Self::output_arrangement).
     pub out: Location,
     /// The connection to S3, if any of these is there.
     pub s3: S3Options,
@@ -169,11 +170,20 @@ impl RunConfig {
         }
     }
 
+    /// Returns how the output is arranged. Runs are kept side by side in S3, and in a folder if they are loaded: such a
+    /// run has only what is new, and must not replace the dataset of an earlier one.
+    pub fn output_arrangement(&self) -> OutputArrangement {
+        match self.out {
+            Location::Local(_) if !self.load_after_run => OutputArrangement::Replace,
+            _ => OutputArrangement::SideBySide,
+        }
+    }
+
     /// Checks that the settings are consistent.
     ///
     /// # Errors
-    /// Returns an error if the output is below an input in a bucket, because the next run would read what
-    /// this one wrote, or if the encryption does not fit its key.
+    /// Returns an error if the output keeps runs side by side and is below an input, because the next run would read
+    /// what this one wrote, or if the encryption does not fit its key.
     pub fn validate(&self) -> Result<()> {
         self.validate_numbers()?;
         if self.s3.kms_key_id.is_some() && self.s3.encryption == Some(Encryption::Aes256) {
@@ -186,10 +196,14 @@ impl RunConfig {
         let RunInput::Objects { songs, logs } = &self.input else {
             return Ok(());
         };
+        if self.output_arrangement() == OutputArrangement::Replace {
+            return Ok(());
+        }
+        let out = self.out.resolve_links();
         let inputs = [songs, logs];
         let input = inputs.into_iter().find_map(|input| {
             let mut locations = input.locations.iter();
-            locations.find(|location| overlaps_input(&self.out, location, &input.include))
+            locations.find(|location| overlaps_input(&out, location, &input.include))
         });
         match input {
             None => Ok(()),
@@ -248,14 +262,12 @@ pub fn available_cores() -> usize {
     std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
-/// Returns true if what runs write to `out` in a bucket is part of the input at `location`.
+/// Returns true if what runs write side by side to `out` is part of the input at `location`.
 fn overlaps_input(out: &Location, location: &Location, include: &[Glob]) -> bool {
-    if !matches!(out, Location::S3 { .. }) {
-        return false;
-    }
     let Some((folder, pattern)) = location.split_glob() else {
-        return out.is_within(location);
+        return out.is_within(&location.resolve_links());
     };
+    let folder = folder.resolve_links();
     // An invalid glob is reported when the input is opened.
     let (Some(key), Ok(glob)) = (out.key_relative_to(&folder), Glob::parse(&pattern)) else {
         return false;

@@ -8,5 +8,5 @@ pub use crate::output::run_report::{
     InputReport, LogReport, REPORT_VERSION, RunOutcome, RunReport, StageReport, TableReport,
 };
 pub use crate::pipeline::{InputPlan, RunFailure, RunPlan, SplitPlan};
-pub use crate::warehouse::load::{LoadReport, TableChangeCounts};
+pub use crate::warehouse::load::{LoadReport, NewestLoad, TableChangeCounts};
 pub use crate::warehouse::query::{ResultColumn, ResultSet};

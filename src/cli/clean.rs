@@ -16,10 +16,10 @@ const CLEAN_VERSION: u32 = 2;
 
 /// Remove abandoned, failed and superseded runs
 ///
-/// In s3://bucket/prefix, and in a folder that such a prefix was copied to, removes runs that were never
-/// finished, runs that failed and keep only their rejects, and all complete runs except the newest. For
-/// any other folder, removes what a killed or failed run left beside it. Without --yes, only shows what
-/// would be removed.
+/// In s3://bucket/prefix, and in a folder that keeps runs with a warehouse side by side, removes runs that
+/// were never finished, runs that failed and keep only their rejects, and all complete runs except the
+/// newest. For any other folder, removes what a killed or failed run left beside it. Without --yes, only
+/// shows what would be removed.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = help::with_exit_codes(EXAMPLES))]
 pub(super) struct CleanArgs {

@@ -19,8 +19,8 @@ const LOAD_VERSION: u32 = 2;
 
 /// Load a published dataset into a warehouse
 ///
-/// Loads the dataset that a run published in OUT (in s3://bucket/prefix: the newest complete run) into
-/// the tables that sparkify create-tables creates, in one transaction. Loads merge by content: the
+/// Loads the dataset that a run published in OUT (if it keeps runs side by side: the newest complete run)
+/// into the tables that sparkify create-tables creates, in one transaction. Loads merge by content: the
 /// datasets of several runs add up in any order, and loading one twice changes nothing. Redshift reads
 /// the dataset itself by COPY, so OUT must be in S3 for Redshift.
 #[derive(Debug, clap::Args)]

@@ -26,16 +26,17 @@ use crate::warehouse::connect::config_file::ConfigFile;
 /// Output: OUT/TABLE/part-NNNNN.parquet for songplays, users, songs, artists and time, rejected records
 /// in OUT/_rejects/*.jsonl, a report in OUT/_report.json, and in OUT/merge_state what a later load needs.
 /// A local OUT is replaced in one step: a run that fails or is killed leaves the previous dataset as it
-/// was. In s3://bucket/prefix each run writes to its own prefix below OUT, with a manifest for COPY
-/// beside each table, and OUT/latest.json names the newest complete run.
+/// was. With a warehouse, and in s3://bucket/prefix, runs are kept side by side: each writes all of this
+/// to OUT/RUN, in S3 with a manifest for COPY beside each table, and OUT/latest.json names the newest
+/// complete run.
 ///
 /// Limits: a run that rejects more than --max-rejects publishes nothing, and keeps its rejects and its
-/// report in OUT.failed (in S3: below the prefix of the run). So does a run without events, if OUT has
-/// events or a warehouse is named, unless --allow-empty is given.
+/// report in OUT.failed, or in OUT/RUN if runs are kept side by side. So does a run without events, if
+/// OUT has events or a warehouse is named, unless --allow-empty is given.
 ///
 /// Load: with --warehouse or --config the dataset is also loaded, as by sparkify load. Log objects that
-/// are already loaded are skipped then, so that a nightly run reads only the new logs.
-/// SPARKIFY_WAREHOUSE alone does not make a run load.
+/// are already loaded are skipped then, so that a nightly run reads only the new logs. If no object is
+/// new, nothing is written, and the run says so. SPARKIFY_WAREHOUSE alone does not make a run load.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = help::with_all_exit_codes(EXAMPLES))]
 pub(super) struct RunArgs {
@@ -59,7 +60,7 @@ pub(super) struct RunArgs {
     include: IncludeArgs,
     /// Output: a local folder or s3://bucket/prefix
     ///
-    /// A folder must be absent, empty, or an earlier output.
+    /// Without a warehouse, a folder must be absent, empty, or an earlier output, which is replaced.
     #[arg(long, value_name = "OUT", value_parser = location_parser())]
     out: Location,
     /// Worker threads [default: one per core]

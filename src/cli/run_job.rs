@@ -3,10 +3,11 @@
 use super::progress::TerminalProgress;
 use super::render::dry_run::dry_run_summary;
 use super::render::load::load_summary;
+use super::render::run::nothing_new_summary;
 use super::stderr::eprint_line;
 use super::stdout::{print, print_json, report_failure};
 use crate::error::Result;
-use crate::jobs::RunJob;
+use crate::jobs::{CompletedRun, RunJob};
 use crate::observer::Observer;
 use crate::output::run_report::REPORT_VERSION;
 use crate::pipeline::RunFailure;
@@ -50,10 +51,17 @@ fn execute(
         return Ok(print_plan(&job, mode.json)?);
     }
     let completed = job.execute(&progress)?;
-    if let Some(load) = &completed.load
+    let summary = match &completed {
+        CompletedRun::NothingNew(run) => Some(nothing_new_summary(run)),
+        CompletedRun::Published(run) => {
+            let load = run.load.as_ref();
+            load.map(|load| format!("\n{}", load_summary(load)))
+        }
+    };
+    if let Some(summary) = summary
         && !mode.quiet
     {
-        eprint_line(&format!("\n{}", load_summary(load)));
+        eprint_line(&summary);
     }
     if mode.json {
         print_json(&completed)?;

@@ -11,7 +11,7 @@ use crate::warehouse::load::{DatasetLoad, LoadMode, LoadReport};
 /// A load of a published dataset.
 #[derive(Debug, Clone)]
 pub struct LoadJob {
-    /// The output of the run that published the dataset. In S3 it is also one run below the output.
+    /// The output of the run that published the dataset, or one of the runs that are kept side by side below it.
     pub from: Location,
     /// The connection to S3, if the dataset is there.
     pub s3: S3Options,

@@ -32,7 +32,7 @@ pub use load::LoadJob;
 pub use load_target::LoadTarget;
 pub use query::QueryJob;
 pub use rejects::RejectsJob;
-pub use run::{CompletedRun, RunJob, RunJobPlan};
+pub use run::{CompletedRun, NothingNewRun, PublishedRun, RunJob, RunJobPlan};
 pub use schema::{SchemaFormat, schema_document};
 
 // What the configuration of a job is made of, besides `config`.

@@ -3,14 +3,16 @@
 use serde::Serialize;
 
 use super::load_target::LoadTarget;
-use crate::config::{LoadedObjects, ReplayInput, RunConfig, RunInput};
+use crate::config::{LoadedObjects, OutputArrangement, ReplayInput, RunConfig, RunInput};
 use crate::error::{Error, Result};
 use crate::observer::Observer;
-use crate::output::run_report::RunReport;
+use crate::output::run_report::{RunOutcome, RunReport};
 use crate::output::{PublishedDataset, manifest_key};
 use crate::pipeline::{self, RunFailure, RunPlan};
 use crate::storage::{Location, StoreOpener};
-use crate::warehouse::load::{LoadMode, LoadParams, LoadReport, load_statements, loaded_objects};
+use crate::warehouse::load::{
+    LoadMode, LoadParams, LoadReport, NewestLoad, load_statements, loaded_before,
+};
 use crate::warehouse::sql::statement::to_sql_script;
 
 /// A run or a [replay](RunConfig::replay), and the load of its dataset.
@@ -19,13 +21,33 @@ pub struct RunJob {
     /// The input, the output and the limits of the run.
     pub config: RunConfig,
     /// Where the dataset is loaded, if it is. The run then leaves out the objects that are loaded already, unless
-    /// this is a full refresh.
+    /// this is a full refresh, and a local output keeps its dataset beside those of other runs.
     pub load: Option<LoadTarget>,
 }
 
 /// The result of a [`RunJob`].
 #[derive(Debug, Clone, Serialize)]
-pub struct CompletedRun {
+#[serde(untagged)]
+pub enum CompletedRun {
+    /// The dataset is published and, if the job has a load, loaded.
+    Published(PublishedRun),
+    /// All objects were loaded already. Nothing was written, and nothing was loaded.
+    NothingNew(NothingNewRun),
+}
+
+impl CompletedRun {
+    /// Returns the report of the run.
+    pub fn report(&self) -> &RunReport {
+        match self {
+            Self::Published(run) => &run.report,
+            Self::NothingNew(run) => &run.report,
+        }
+    }
+}
+
+/// A run that published its dataset.
+#[derive(Debug, Clone, Serialize)]
+pub struct PublishedRun {
     /// The report of the run.
     #[serde(flatten)]
     pub report: RunReport,
@@ -35,6 +57,16 @@ pub struct CompletedRun {
     /// The report of the load, if the job has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub load: Option<LoadReport>,
+}
+
+/// A run that found no object that was not loaded already.
+#[derive(Debug, Clone, Serialize)]
+pub struct NothingNewRun {
+    /// The report of the run, which counts the objects. Its tables are empty.
+    #[serde(flatten)]
+    pub report: RunReport,
+    /// The newest load of the warehouse.
+    pub since: Option<NewestLoad>,
 }
 
 /// What a [`RunJob`] would do.
@@ -88,7 +120,7 @@ impl RunJob {
         let _span = tracing::info_span!("plan").entered();
         self.validate()?;
         Ok(RunJobPlan {
-            run: pipeline::plan_run(&self.config)?,
+            run: pipeline::plan_run(&self.run_config())?,
             load_script: self
                 .load
                 .as_ref()
@@ -97,8 +129,16 @@ impl RunJob {
         })
     }
 
+    /// Returns the configuration of the run, which depends on whether it is loaded.
+    fn run_config(&self) -> RunConfig {
+        RunConfig {
+            load_after_run: self.load.is_some(),
+            ..self.config.clone()
+        }
+    }
+
     fn validate(&self) -> Result<()> {
-        self.config.validate()?;
+        self.run_config().validate()?;
         let is_replay = matches!(self.config.input, RunInput::Rejects(_));
         if is_replay && self.load.as_ref().is_some_and(|load| load.full_refresh) {
             return Err(Error::usage("invalid configuration")
@@ -128,21 +168,28 @@ impl RunJob {
         observer: &dyn Observer,
     ) -> std::result::Result<CompletedRun, RunFailure> {
         self.validate()?;
-        let mut config = self.config.clone();
+        let mut config = self.run_config();
         let mut load = None;
-        config.load_after_run = self.load.is_some();
+        let mut since = None;
         if let Some(target) = &self.load {
             // Queried even if nothing is skipped, so that a missing table is noticed before a long run.
             let mode = target.load_mode(observer)?;
             config.loaded_objects = Some(match mode {
                 LoadMode::FullRefresh { .. } => LoadedObjects::default(),
-                LoadMode::Incremental => loaded_objects(&target.warehouse, observer)?,
+                LoadMode::Incremental => {
+                    let before = loaded_before(&target.warehouse, observer)?;
+                    since = before.newest;
+                    before.objects
+                }
             });
             load = Some((target, mode));
         }
         let report = pipeline::run(&config, observer)?;
         observer.finish_phase();
-        let location = dataset_location(&config.out, &report);
+        if report.status == RunOutcome::NothingNew {
+            return Ok(CompletedRun::NothingNew(NothingNewRun { report, since }));
+        }
+        let location = dataset_location(&config, &report);
         tracing::info!(run = %report.run, %location, "published the dataset");
         observer.dataset_published(&report, &location);
         let load = load.map(|(target, mode)| {
@@ -159,11 +206,11 @@ impl RunJob {
             })
         });
         let load = load.transpose()?;
-        Ok(CompletedRun {
+        Ok(CompletedRun::Published(PublishedRun {
             report,
             location,
             load,
-        })
+        }))
     }
 
     /// Loads the dataset that this job has just published.
@@ -185,10 +232,10 @@ impl RunJob {
     }
 }
 
-/// Returns the location of the dataset that a run published to `out`.
-fn dataset_location(out: &Location, report: &RunReport) -> Location {
-    match out {
-        Location::S3 { .. } => out.join(&report.run),
-        Location::Local(_) => out.clone(),
+/// Returns the location of the dataset that a run published.
+fn dataset_location(config: &RunConfig, report: &RunReport) -> Location {
+    match config.output_arrangement() {
+        OutputArrangement::SideBySide => config.out.join(&report.run),
+        OutputArrangement::Replace => config.out.clone(),
     }
 }

@@ -1,4 +1,4 @@
-//! Defines `latest.json`, which lists the published runs of a prefix.
+//! Defines `latest.json`, which lists the published runs of an output location.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,7 @@ const MAX_PUBLISHED_RUNS: usize = 500;
 pub(crate) struct LatestPointer {
     /// The id of the newest complete run.
     pub run: String,
-    /// The URL of its report.
+    /// The absolute path or the URL of its report.
     pub report: String,
     /// The ids of the newest [`MAX_PUBLISHED_RUNS`] runs in the order of their publication, the newest last.
     /// Absent if an earlier version wrote the file.
@@ -23,12 +23,9 @@ pub(crate) struct LatestPointer {
 }
 
 impl LatestPointer {
-    /// Lists published runs, the newest last. `newest` is the last of them. `display` returns the URL of a key.
-    pub(crate) fn new(
-        published: &[RunId],
-        newest: &RunId,
-        display: impl Fn(&str) -> String,
-    ) -> Self {
+    /// Lists published runs, the newest last. `newest` is the last of them. `name` returns the absolute path or
+    /// the URL of a key.
+    pub(crate) fn new(published: &[RunId], newest: &RunId, name: impl Fn(&str) -> String) -> Self {
         let report = RunObjectKey {
             run: newest.clone(),
             object: RunObject::Report,
@@ -37,7 +34,7 @@ impl LatestPointer {
         let kept = published.iter().skip(dropped);
         Self {
             run: newest.to_string(),
-            report: display(&report.to_string()),
+            report: name(&report.to_string()),
             published: kept.map(RunId::to_string).collect(),
         }
     }

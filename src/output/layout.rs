@@ -5,10 +5,10 @@
 //! OUT/_report.json                      the report, which marks a run as complete
 //! OUT/songplays/part-00000.parquet      the parts of a table, merge_state/... among them
 //! OUT/_rejects/logs-00000.jsonl         the rejects of a split
-//! .OUT.sparkify-staging/, OUT.failed/   next to a local output: a run at work, a failed run
+//! .OUT.sparkify-staging/, OUT.failed/   next to an output that is replaced: a run at work, a failed run
 //!
-//! s3://bucket/prefix/latest.json        names the newest complete run
-//! s3://bucket/prefix/RUN/...            the same objects for each run, and the manifests of the tables
+//! OUT/latest.json                       if runs are kept side by side: names the newest complete run
+//! OUT/RUN/...                           the same objects for each run, and in S3 the manifests of the tables
 //! ```
 
 use std::ffi::{OsStr, OsString};

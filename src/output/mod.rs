@@ -27,4 +27,6 @@ pub(crate) use reject_file::RejectFile;
 pub(crate) use reject_line::RejectLine;
 pub(crate) use rejected_run::RejectedRun;
 pub(crate) use rejects::{LineShift, RejectBuffer};
+pub(crate) use run_id::RunId;
+pub use staging::OutputArrangement;
 pub(crate) use staging::{Staging, TableParts};

@@ -16,12 +16,14 @@ pub const REPORT_VERSION: u32 = 3;
 
 /// The outcome of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum RunOutcome {
     /// The dataset is published.
     Ok,
     /// Nothing is published: there were too many rejects or no usable records.
     Failed,
+    /// All objects are in the warehouse already. Nothing is written.
+    NothingNew,
 }
 
 /// Counts of one input: the songs, or the logs as part of [`LogReport`].
@@ -182,7 +184,7 @@ pub struct RunReport {
     /// Why the run failed. Absent if it succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// The id of the run.
+    /// The id of the run. If it found nothing new, no dataset has this id.
     pub run: String,
     /// The id of the run whose rejects were tried again. Absent unless this is the report of a replay.
     #[serde(default, skip_serializing_if = "Option::is_none")]

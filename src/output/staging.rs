@@ -1,8 +1,8 @@
 //! Stages the output of a run, invisible to readers, until it is complete.
 //!
-//! A local staging folder is exchanged with the old dataset as a whole ([`StagingDir`]). S3 has no such
-//! operation: there each run writes below a prefix of its own, and the report, written last, marks the run as
-//! complete ([`publish::s3`](super::publish::s3)).
+//! If a run replaces a local folder, its staging folder is exchanged with the old dataset as a whole ([`StagingDir`]).
+//! If runs are kept side by side, each writes below a prefix of its own, and the report, written last, marks the run as
+//! complete ([`publish::side_by_side`](super::publish::side_by_side)).
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -14,8 +14,8 @@ use serde::Serialize;
 use super::copy_manifest::CopyManifest;
 use super::layout::{REJECTS_DIR, REPORT_FILE, RunObject};
 use super::parquet::{ParquetCompression, ParquetPartReader, PartInfo, PartWriter};
-use super::publish::local::{CheckedOutputDir, LeftoverRunDir, StagingDir};
-use super::publish::s3::S3Run;
+use super::publish::local::{CheckedOutputDir, LeftoverRunDir, RunsDir, StagingDir};
+use super::publish::side_by_side::SideBySideRun;
 use super::rejects::{LineShift, RejectBuffer, RejectContext};
 use super::run_id::RunId;
 use super::run_report::RunReport;
@@ -25,11 +25,21 @@ use crate::model::TableSchema;
 use crate::model::sparkify::SPARKIFY;
 use crate::storage::{Location, PutMode, Store, StoreOpener};
 
+/// How the datasets of several runs are arranged at their output location.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutputArrangement {
+    /// The location is a folder that contains the dataset of one run. The next run replaces it.
+    Replace,
+    /// Each run has a folder or a prefix of its own below the location, and `latest.json` names the newest.
+    SideBySide,
+}
+
 /// The output of a run that is not published yet.
 #[derive(Debug)]
 pub(crate) struct Staging {
     store: Box<dyn Store>,
     target: StagingTarget,
+    is_in_s3: bool,
     compression: ParquetCompression,
     reject_context: RejectContext,
     /// The reject files written so far.
@@ -41,27 +51,31 @@ type WrittenObjects = Vec<(RunObject, u64)>;
 
 #[derive(Debug)]
 enum StagingTarget {
-    Local(StagingDir),
-    S3(S3Run),
+    /// The folder that will replace the output folder.
+    Replace(StagingDir),
+    /// The run, and the lock on a local output folder.
+    SideBySide(SideBySideRun, Option<RunsDir>),
 }
 
 /// The parts of each table, by table name.
 pub(crate) type TableParts = BTreeMap<&'static str, Vec<PartInfo>>;
 
 impl Staging {
-    /// Creates the staging area of a run that reads `inputs`. A local `out` must be absent, empty or an earlier
-    /// dataset, and must not contain any of `inputs`.
+    /// Creates the staging area of a run that reads `inputs`. A folder that is to be replaced must be absent, empty or
+    /// an earlier dataset, and must not contain any of `inputs`.
     ///
     /// # Errors
-    /// Returns an error if `out` cannot be written to, or contains files that sparkify did not write.
+    /// Returns an error if `out` cannot be written to, contains files that sparkify did not write and that would be
+    /// replaced, or is arranged in the other way.
     pub(crate) fn open(
         stores: &StoreOpener,
         out: &Location,
+        arrangement: OutputArrangement,
         inputs: [&[Location]; 2],
         compression: ParquetCompression,
     ) -> Result<Self> {
-        match out {
-            Location::Local(path) => {
+        let (store, target, reject_context) = match (out, arrangement) {
+            (Location::Local(path), OutputArrangement::Replace) => {
                 let folder = StagingDir::open(path, &local_paths(inputs))?;
                 let reject_context = RejectContext {
                     run_id: RunId::new().to_string(),
@@ -69,35 +83,41 @@ impl Staging {
                     scratch_dir: folder.path().join(REJECTS_DIR),
                 };
                 let store = stores.open_output(&Location::Local(folder.path().to_owned()))?;
-                let target = StagingTarget::Local(folder);
-                Ok(Self::new(store, target, reject_context, compression))
+                (store, StagingTarget::Replace(folder), reject_context)
             }
-            Location::S3 { .. } => {
-                let run = S3Run::start(stores.open_output(out)?)?;
+            (Location::Local(path), OutputArrangement::SideBySide) => {
+                let folder = RunsDir::open(path)?;
+                let run = SideBySideRun::start(stores.open_output(out)?)?;
+                let run_id = run.id().to_string();
+                let scratch_dir = path.join(&run_id).join(REJECTS_DIR);
+                std::fs::create_dir_all(&scratch_dir)
+                    .map_err(|e| Error::io("cannot create", &scratch_dir, e))?;
+                let reject_context = RejectContext {
+                    run_id,
+                    scratch_dir,
+                };
+                let store = run.store();
+                let target = StagingTarget::SideBySide(run, Some(folder));
+                (store, target, reject_context)
+            }
+            (Location::S3 { .. }, _) => {
+                let run = SideBySideRun::start(stores.open_output(out)?)?;
                 let reject_context = RejectContext {
                     run_id: run.id().to_string(),
                     scratch_dir: std::env::temp_dir(),
                 };
                 let store = run.store();
-                let target = StagingTarget::S3(run);
-                Ok(Self::new(store, target, reject_context, compression))
+                (store, StagingTarget::SideBySide(run, None), reject_context)
             }
-        }
-    }
-
-    fn new(
-        store: Box<dyn Store>,
-        target: StagingTarget,
-        reject_context: RejectContext,
-        compression: ParquetCompression,
-    ) -> Self {
-        Self {
+        };
+        Ok(Self {
             store,
             target,
+            is_in_s3: matches!(out, Location::S3 { .. }),
             compression,
             reject_context,
             reject_files: Mutex::default(),
-        }
+        })
     }
 
     /// Describes what a run would do to `out`, without changing anything.
@@ -107,10 +127,11 @@ impl Staging {
     pub(crate) fn describe_target(
         stores: &StoreOpener,
         out: &Location,
+        arrangement: OutputArrangement,
         inputs: [&[Location]; 2],
     ) -> Result<String> {
-        match out {
-            Location::Local(path) => {
+        match (out, arrangement) {
+            (Location::Local(path), OutputArrangement::Replace) => {
                 let target = CheckedOutputDir::check(path, &local_paths(inputs))?.target;
                 let name = target.display();
                 let is_non_empty = |mut entries: std::fs::ReadDir| entries.next().is_some();
@@ -120,8 +141,16 @@ impl Staging {
                     Err(_) => format!("{name}, a new folder"),
                 })
             }
-            Location::S3 { .. } => {
-                let run = S3Run::start(stores.open_output(out)?)?;
+            (Location::Local(path), OutputArrangement::SideBySide) if !path.is_dir() => {
+                RunsDir::check(path)?;
+                let run = out.join(&RunId::new().to_string());
+                Ok(format!("{run}, the first run there"))
+            }
+            (_, _) => {
+                if let Location::Local(path) = out {
+                    RunsDir::check(path)?;
+                }
+                let run = SideBySideRun::start(stores.open_output(out)?)?;
                 Ok(match run.latest_url() {
                     Some(latest) => format!("{}, next to the latest run {latest}", run.url()),
                     None => format!("{}, the first run there", run.url()),
@@ -175,7 +204,7 @@ impl Staging {
         number: usize,
         schema: SchemaRef,
     ) -> Result<PartWriter> {
-        if let StagingTarget::Local(..) = self.target {
+        if !self.is_in_s3 {
             // A removed file remains readable where it is open. A bucket keeps the old object until the new one
             // is finished.
             self.remove_part(table, number)?;
@@ -252,7 +281,7 @@ impl Staging {
             });
         }
         match self.target {
-            StagingTarget::Local(folder) => {
+            StagingTarget::Replace(folder) => {
                 let target = folder.target().to_owned();
                 let warning = folder.publish()?;
                 // The rejects and report of an earlier failed run are now out of date.
@@ -261,7 +290,7 @@ impl Staging {
                     failed.and_then(|failed| failed.map_or(Ok(()), LeftoverRunDir::remove));
                 Ok(warning.or(removed.err()))
             }
-            StagingTarget::S3(run) => run.publish(),
+            StagingTarget::SideBySide(run, _lock) => run.publish(),
         }
     }
 
@@ -271,7 +300,7 @@ impl Staging {
     /// Returns an error if the report of that dataset cannot be read.
     pub(crate) fn published_songplays(&self) -> Result<Option<u64>> {
         let (report_name, json) = match &self.target {
-            StagingTarget::Local(folder) => {
+            StagingTarget::Replace(folder) => {
                 let path = folder.target().join(REPORT_FILE);
                 let json = match std::fs::read(&path) {
                     Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
@@ -279,7 +308,7 @@ impl Staging {
                 };
                 (path.display().to_string(), json)
             }
-            StagingTarget::S3(run) => (
+            StagingTarget::SideBySide(run, _) => (
                 "the report of the latest run".to_owned(),
                 run.latest_report()?,
             ),
@@ -300,20 +329,20 @@ impl Staging {
     /// Returns the location where [`keep_failed`](Self::keep_failed) keeps the rejects.
     pub(crate) fn failed_location(&self) -> String {
         match &self.target {
-            StagingTarget::Local(folder) => folder.failed_path().display().to_string(),
-            StagingTarget::S3(run) => run.url(),
+            StagingTarget::Replace(folder) => folder.failed_path().display().to_string(),
+            StagingTarget::SideBySide(run, _) => run.url(),
         }
     }
 
-    /// Ends a run that failed because of its input: keeps its rejects and report next to the output, and removes
-    /// everything else that it wrote. Next to a local output they replace those of an earlier failed run.
+    /// Ends a run that failed because of its input: keeps its rejects and report, and removes everything else that it
+    /// wrote. Next to an output that is replaced, they replace those of an earlier failed run.
     ///
     /// # Errors
     /// Returns an error if the report cannot be written. Nothing is kept then.
     pub(crate) fn keep_failed(self, report: &RunReport) -> Result<()> {
         let removed = match &self.target {
-            StagingTarget::Local(folder) => folder.remove_all_but_rejects(),
-            StagingTarget::S3(run) => run.remove_all_but_rejects(),
+            StagingTarget::Replace(folder) => folder.remove_all_but_rejects(),
+            StagingTarget::SideBySide(run, _) => run.remove_all_but_rejects(),
         };
         let written =
             removed.and_then(|()| self.write_json(RunObject::FailedReport, report).map(drop));
@@ -326,8 +355,8 @@ impl Staging {
             });
         }
         match self.target {
-            StagingTarget::Local(folder) => folder.keep_failed(),
-            StagingTarget::S3(_) => Ok(()),
+            StagingTarget::Replace(folder) => folder.keep_failed(),
+            StagingTarget::SideBySide(..) => Ok(()),
         }
     }
 
@@ -347,16 +376,18 @@ impl Staging {
         }
         match self.target {
             // The lock on the folder keeps `sparkify clean` away.
-            StagingTarget::Local(..) => {
+            StagingTarget::Replace(..) => {
                 self.verify_written(&written)?;
                 self.write_json(RunObject::Report, report)?;
             }
-            StagingTarget::S3(_) => {
-                self.write_manifests(parts, &mut written)?;
+            StagingTarget::SideBySide(..) => {
+                if self.is_in_s3 {
+                    self.write_manifests(parts, &mut written)?;
+                }
                 self.verify_written(&written)?;
                 let bytes = self.write_json(RunObject::Report, report)?;
                 written.push((RunObject::Report, bytes));
-                // Verified again in case a `sparkify clean` did not see the report: see `publish::s3`.
+                // Verified again in case a `sparkify clean` did not see the report: see `publish::side_by_side`.
                 self.verify_written(&written)?;
             }
         }
@@ -427,11 +458,11 @@ impl Staging {
     /// are any, which are left to `sparkify clean`.
     pub(crate) fn discard(self) -> Option<String> {
         match self.target {
-            StagingTarget::Local(folder) => {
+            StagingTarget::Replace(folder) => {
                 folder.discard();
                 None
             }
-            StagingTarget::S3(run) => run.discard(),
+            StagingTarget::SideBySide(run, _lock) => run.discard(),
         }
     }
 }

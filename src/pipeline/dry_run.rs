@@ -65,7 +65,9 @@ pub(crate) fn plan_run(config: &RunConfig) -> Result<RunPlan> {
     build_thread_pool(config.threads)?.install(|| {
         let stores = StoreOpener::new(config.s3.clone());
         let sources = open_input(config, &stores, &Timings::default())?;
-        let out = Staging::describe_target(&stores, &config.out, sources.resolved_locations())?;
+        let arrangement = config.output_arrangement();
+        let inputs = sources.resolved_locations();
+        let out = Staging::describe_target(&stores, &config.out, arrangement, inputs)?;
         Ok(RunPlan {
             songs: input_plan(&sources.songs),
             logs: input_plan(&sources.logs),

@@ -1,6 +1,7 @@
 //! The objects of one kind of input, and the splits of the objects.
 
 use std::borrow::Cow;
+use std::path::Path;
 use std::time::Instant;
 
 use chrono::Utc;
@@ -10,13 +11,14 @@ use super::reject_texts::RejectTexts;
 use super::sniffing::plan_with_sniffing;
 use super::split_stats::ObjectCounts;
 use super::timings::{PipelineStage, Timings};
-use crate::config::{InputSpec, LoadState, LoadedObjects, RunConfig};
-use crate::error::Result;
+use crate::config::{InputSpec, LoadState, LoadedObjects, OutputArrangement, RunConfig};
+use crate::error::{Error, Result};
 use crate::input::{
     AbsentDays, DailyNames, IgnoredCounts, InputObject, RecordKind, Segment, SplitSet,
 };
 use crate::model::RecordSchema;
 use crate::model::sparkify::SPARKIFY;
+use crate::output::LATEST_FILE;
 use crate::output::run_report::InputReport;
 use crate::storage::{ChainedReader, Location, ObjectRange, RangeReader, Store, StoreOpener};
 
@@ -87,7 +89,7 @@ impl InputSources {
     /// Lists and plans the songs and the logs.
     ///
     /// # Errors
-    /// Returns an error if either of them [cannot be opened](InputSource::open).
+    /// Returns an error if either of them [cannot be opened](InputSource::open), or if it contains what the run writes.
     pub(super) fn open(
         songs: &InputSpec,
         logs: &InputSpec,
@@ -100,11 +102,51 @@ impl InputSources {
             let loaded = config.loaded_objects.as_ref();
             InputSource::open(stores, argument, loaded, config.sizes.split_bytes, timings)
         };
-        Ok(Self {
+        let sources = Self {
             songs: open(RecordKind::Song, "--songs", songs)?,
             logs: open(RecordKind::Log, "--logs", logs)?,
             replayed_run: None,
-        })
+        };
+        if config.output_arrangement() == OutputArrangement::SideBySide {
+            sources.ensure_output_is_not_read(&config.out)?;
+        }
+        Ok(sources)
+    }
+
+    /// Checks that no object is the file that runs write beside the datasets in `out`. Symbolic links can make it part
+    /// of the input.
+    ///
+    /// # Errors
+    /// Returns an error if one is.
+    fn ensure_output_is_not_read(&self, out: &Location) -> Result<()> {
+        let Location::Local(path) = out.join(LATEST_FILE).resolve_links() else {
+            return Ok(());
+        };
+        for source in [&self.songs, &self.logs] {
+            let found = source.objects.iter().enumerate().find(|(number, object)| {
+                object.meta.key.ends_with(LATEST_FILE)
+                    && Path::new(&source.source_object_identity(*number).0) == path
+            });
+            if let Some((_, object)) = found {
+                return Err(Error::usage(format!("cannot write to {out}"))
+                    .with_reason(format!(
+                        "the run would read {}, which runs write",
+                        source.display(object)
+                    ))
+                    .with_hint("choose another --out"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns true if all objects are loaded already, so that there is nothing to read.
+    pub(super) fn has_nothing_new(&self) -> bool {
+        let sources = [&self.songs, &self.logs];
+        let is_empty = |source: &&InputSource| source.objects.is_empty();
+        sources.iter().all(is_empty)
+            && sources
+                .iter()
+                .any(|source| source.selection.already_loaded > 0)
     }
 
     /// Returns the locations of the songs and of the logs, with globs resolved to the folders that they match.

@@ -7,7 +7,7 @@ use std::time::Instant;
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::executed_by::executed_by;
-use super::input_source::InputSource;
+use super::input_source::{InputSource, InputSources};
 use super::input_warnings::warn_about_input;
 use super::run_context::RunContext;
 use super::run_input::open_input;
@@ -20,13 +20,14 @@ use crate::error::Error;
 use crate::model::TableSchema;
 use crate::model::sparkify::SPARKIFY;
 use crate::observer::{Observer, WarningRecorder};
-use crate::output::Staging;
 use crate::output::run_report::{
-    LogReport, REPORT_VERSION, RunOutcome, RunReport, StageReport, TableReport,
+    InputReport, LogReport, REPORT_VERSION, RunOutcome, RunReport, StageReport, TableReport,
 };
+use crate::output::{RunId, Staging, TableParts};
 use crate::storage::StoreOpener;
 
-/// Builds the dataset from the configured input and publishes it.
+/// Builds the dataset from the configured input and publishes it. If all objects are loaded already, nothing is
+/// written, and the status of the report says so.
 ///
 /// # Errors
 /// Returns an error if the input cannot be read, if the output cannot be written, or if there are too many
@@ -89,8 +90,29 @@ pub(super) fn run_with_timings(
         let stores = StoreOpener::new(config.s3.clone());
         let sources = open_input(config, &stores, timings)?;
         warn_about_input(&sources, progress);
+        if sources.has_nothing_new() {
+            tracing::info!("found nothing new");
+            let run = ReportedRun {
+                id: &RunId::new().to_string(),
+                replayed_run: None,
+                config,
+                progress,
+                timings,
+                parts: &TableParts::new(),
+                began,
+                started_at,
+            };
+            return Ok(nothing_new_report(&run, &sources));
+        }
         let locations = sources.resolved_locations();
-        let staging = Staging::open(&stores, &config.out, locations, config.compression)?;
+        let arrangement = config.output_arrangement();
+        let staging = Staging::open(
+            &stores,
+            &config.out,
+            arrangement,
+            locations,
+            config.compression,
+        )?;
         let run = RunContext::new(config, started_at, progress, &staging, timings, sources);
         match build_tables(&run, began) {
             Ok(report) => {
@@ -233,6 +255,18 @@ fn warn_if_no_records(run: &RunContext<'_>, source: &InputSource, counts: &Sourc
     }
 }
 
+/// Returns the report of a run that read no object and wrote nothing.
+fn nothing_new_report(run: &ReportedRun<'_>, sources: &InputSources) -> RunReport {
+    let logs = LogReport {
+        input: sources.logs.initial_report(),
+        ..LogReport::default()
+    };
+    RunReport {
+        status: RunOutcome::NothingNew,
+        ..run.report(sources.songs.initial_report(), logs, 0)
+    }
+}
+
 fn build_report(
     run: &RunContext<'_>,
     began: Instant,
@@ -240,38 +274,65 @@ fn build_report(
     logs: LogReport,
     matched: u64,
 ) -> RunReport {
-    let seconds = began.elapsed().as_secs_f64();
-    let bytes = songs.report.bytes + logs.input.bytes;
-    let total = StageReport::new(seconds, bytes, logs.input.records);
-    RunReport {
-        report_version: REPORT_VERSION,
-        sparkify_version: env!("CARGO_PKG_VERSION").to_owned(),
-        status: RunOutcome::Ok,
-        error: None,
-        run: run.staging.run_id().to_owned(),
-        replayed_run: run.replayed_run.clone(),
-        started_at: iso_8601(run.started_at),
-        finished_at: iso_8601(Utc::now()),
-        executed_by: executed_by(),
-        warnings: run.progress.warnings(),
-        compression: run.config.compression,
-        songs: songs.report.clone(),
-        logs,
-        tables: table_reports(run, SPARKIFY.star),
-        merge_state: table_reports(run, SPARKIFY.merge_state),
-        matched_songplays: matched,
-        stages: run.timings.stage_reports(),
-        total,
-        peak_memory_bytes: peak_rss::peak_rss_bytes(),
-        threads: run.config.threads,
+    let reported = ReportedRun {
+        id: run.staging.run_id(),
+        replayed_run: run.replayed_run.as_deref(),
+        config: run.config,
+        progress: run.progress,
+        timings: run.timings,
+        parts: &run.parts(),
+        began,
+        started_at: run.started_at,
+    };
+    reported.report(songs.report.clone(), logs, matched)
+}
+
+/// What a report says about a run besides its input.
+struct ReportedRun<'a> {
+    id: &'a str,
+    replayed_run: Option<&'a str>,
+    config: &'a RunConfig,
+    progress: &'a WarningRecorder<'a>,
+    timings: &'a Timings,
+    parts: &'a TableParts,
+    began: Instant,
+    started_at: DateTime<Utc>,
+}
+
+impl ReportedRun<'_> {
+    fn report(&self, songs: InputReport, logs: LogReport, matched: u64) -> RunReport {
+        let seconds = self.began.elapsed().as_secs_f64();
+        let bytes = songs.bytes + logs.input.bytes;
+        let total = StageReport::new(seconds, bytes, logs.input.records);
+        RunReport {
+            report_version: REPORT_VERSION,
+            sparkify_version: env!("CARGO_PKG_VERSION").to_owned(),
+            status: RunOutcome::Ok,
+            error: None,
+            run: self.id.to_owned(),
+            replayed_run: self.replayed_run.map(str::to_owned),
+            started_at: iso_8601(self.started_at),
+            finished_at: iso_8601(Utc::now()),
+            executed_by: executed_by(),
+            warnings: self.progress.warnings(),
+            compression: self.config.compression,
+            songs,
+            logs,
+            tables: table_reports(self.parts, SPARKIFY.star),
+            merge_state: table_reports(self.parts, SPARKIFY.merge_state),
+            matched_songplays: matched,
+            stages: self.timings.stage_reports(),
+            total,
+            peak_memory_bytes: peak_rss::peak_rss_bytes(),
+            threads: self.config.threads,
+        }
     }
 }
 
 fn table_reports(
-    run: &RunContext<'_>,
+    parts: &TableParts,
     tables: &[&'static TableSchema],
 ) -> BTreeMap<String, TableReport> {
-    let parts = run.parts();
     let report = |table: &&'static TableSchema| {
         let parts = parts.get(table.name).map(Vec::as_slice);
         let report = TableReport::from_parts(parts.unwrap_or_default());

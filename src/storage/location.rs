@@ -105,14 +105,31 @@ impl Location {
         }
     }
 
-    /// Returns the key of this S3 location relative to `folder`, which is empty if both are the same.
-    /// Returns `None` if it is not below `folder`, or if one of them is local.
+    /// Returns the key of this location relative to `folder`, which is empty if both are the same. Returns `None` if
+    /// it is not below `folder`, judged by the names alone.
     pub fn key_relative_to(&self, folder: &Self) -> Option<&str> {
-        let (Self::S3 { prefix, .. }, Self::S3 { prefix: outer, .. }) = (self, folder) else {
-            return None;
+        match (self, folder) {
+            (Self::Local(path), Self::Local(outer)) => path.strip_prefix(outer).ok()?.to_str(),
+            (Self::S3 { prefix, .. }, Self::S3 { prefix: outer, .. }) => {
+                let relative = prefix.strip_prefix(outer.trim_end_matches('/'))?;
+                self.is_within(folder).then(|| relative.trim_matches('/'))
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns this location as an absolute path without symbolic links in the part of it that exists. A location in
+    /// S3, and a path that cannot be resolved, stay as they are.
+    pub fn resolve_links(&self) -> Self {
+        let Self::Local(path) = self else {
+            return self.clone();
         };
-        let relative = prefix.strip_prefix(outer.trim_end_matches('/'))?;
-        self.is_within(folder).then(|| relative.trim_matches('/'))
+        let path = match path.as_os_str().is_empty() {
+            true => Path::new("."),
+            false => path,
+        };
+        let resolved = std::path::absolute(path).and_then(|path| resolve_existing_prefix(&path));
+        resolved.map_or_else(|_| self.clone(), Self::Local)
     }
 
     /// Returns true if `self` is `other` or below it, judged by the names alone.
@@ -135,6 +152,16 @@ impl Location {
             }
             _ => false,
         }
+    }
+}
+
+/// Resolves symbolic links in the part of an absolute path that exists.
+pub(crate) fn resolve_existing_prefix(path: &Path) -> std::io::Result<PathBuf> {
+    match (path.canonicalize(), path.parent(), path.file_name()) {
+        (Err(e), Some(parent), Some(name)) if e.kind() == std::io::ErrorKind::NotFound => {
+            Ok(resolve_existing_prefix(parent)?.join(name))
+        }
+        (resolved, ..) => resolved,
     }
 }
 

@@ -16,7 +16,7 @@ pub use local::LocalStore;
 pub(crate) use local::is_temporary_file;
 pub(crate) use location::GLOB_METACHARACTERS;
 pub use location::Location;
-pub(crate) use location::s3_url_hint;
+pub(crate) use location::{resolve_existing_prefix, s3_url_hint};
 pub use memory::MemoryStore;
 pub use opener::StoreOpener;
 pub(crate) use store::{IncompleteUpload, ListResult, ObjectContents, Upload};

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{Read, Write};
+use std::time::Duration;
 
 use crate::error::{Error, Result};
 
@@ -224,6 +225,10 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// Removes the folders below a prefix that contain no object. A store without folders has nothing to do.
     fn remove_empty_folders(&self, _prefix: &str) {}
+
+    /// Removes what writers that were killed left at the top of the store, if it is older than `age`. A store whose
+    /// writers leave nothing has nothing to do.
+    fn remove_temporary_files(&self, _age: Duration) {}
 
     /// Makes requests fail at the first error from now on, for cleanup that is not worth waiting for.
     fn disable_retries(&self) {}

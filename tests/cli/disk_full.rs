@@ -5,6 +5,7 @@ use std::process::Command;
 
 use testkit::cli::command::{sparkify_path, with_clean_env};
 use testkit::cli::generated_data::{GeneratedPaths, generate_data};
+use testkit::cli::mounts::{can_mount, mount_namespace_shell};
 use testkit::cli::output::{CommandOutput, assert_error_line};
 use testkit::cli::sandbox::{Sandbox, run_args};
 use testkit::dataset::directory::{DatasetSnapshot, deterministic_files};
@@ -54,31 +55,6 @@ fn file_size_limit_fails_generate() {
     CommandOutput::run(command.current_dir(sandbox.root())).assert_failure(1, &["File too large"]);
 }
 
-/// Returns a shell in a mount namespace of its own: its mounts disappear with the shell.
-fn mount_namespace_shell(sandbox: &Sandbox, script: &str, arguments: &[&str]) -> Command {
-    let mut command = with_clean_env(Command::new("unshare"));
-    command.arg("--mount");
-    if !rustix::process::geteuid().is_root() {
-        command.args(["--user", "--map-root-user"]);
-    }
-    command
-        .args(["sh", "-c", script, &sparkify_path()])
-        .args(arguments);
-    command.current_dir(sandbox.root());
-    command
-}
-
-fn can_mount(sandbox: &Sandbox) -> bool {
-    sandbox.create_dir("disk");
-    let script = "mount -t tmpfs -o size=64k tmpfs disk";
-    let mounted = mount_namespace_shell(sandbox, script, &[]).output();
-    let may = mounted.is_ok_and(|mounted| mounted.status.success());
-    if !may {
-        println!("skipped: mounting in a namespace of one's own is not permitted here");
-    }
-    may
-}
-
 /// Runs twice on a small disk that holds a dataset. Everything that a test inspects is copied out, because
 /// the disk disappears with the shell.
 const SMALL_DISK_SCRIPT: &str = r#"
@@ -100,14 +76,14 @@ ls -A disk >>"names $size"
 #[test]
 fn full_disk_fails_the_run_and_keeps_the_old_dataset() {
     let (sandbox, large, _) = small_dataset_and_large_input();
-    if !can_mount(&sandbox) {
+    if !can_mount(sandbox.root()) {
         return;
     }
     sandbox.run("songs", "logs", "expected").assert_success();
     for size in ["100k", "150k", "200k", "300k"] {
         let arguments = [size, &large.songs, &large.logs];
         CommandOutput::run(&mut mount_namespace_shell(
-            &sandbox,
+            sandbox.root(),
             SMALL_DISK_SCRIPT,
             &arguments,
         ))
@@ -135,21 +111,34 @@ fn full_disk_fails_the_run_and_keeps_the_old_dataset() {
 #[test]
 fn mount_point_output_is_rejected_up_front() {
     let sandbox = Sandbox::with_input();
-    if !can_mount(&sandbox) {
+    if !can_mount(sandbox.root()) {
         return;
     }
     // The staging directory would be on another file system, and a mount point cannot be exchanged.
     let script = r#"mount -t tmpfs tmpfs disk && exec "$0" "$@""#;
     let arguments = run_args("songs", "logs", "disk");
-    CommandOutput::run(&mut mount_namespace_shell(&sandbox, script, &arguments))
-        .assert_failure(1, &["cannot write to disk: it is a mount point"])
-        .assert_failure(1, &["; choose a folder below it"]);
+    CommandOutput::run(&mut mount_namespace_shell(
+        sandbox.root(),
+        script,
+        &arguments,
+    ))
+    .assert_failure(1, &["cannot write to disk: it is a mount point"])
+    .assert_failure(1, &["; choose a folder below it"]);
     // A bind mount of the same file system is a mount point too.
     let script = r#"mkdir other && mount --bind other disk && exec "$0" "$@""#;
-    CommandOutput::run(&mut mount_namespace_shell(&sandbox, script, &arguments))
-        .assert_failure(1, &["cannot write to disk: it is a mount point"]);
+    CommandOutput::run(&mut mount_namespace_shell(
+        sandbox.root(),
+        script,
+        &arguments,
+    ))
+    .assert_failure(1, &["cannot write to disk: it is a mount point"]);
     let script = r#"mount -t tmpfs tmpfs disk && exec "$0" "$@""#;
     let arguments = run_args("songs", "logs", "disk/dataset");
-    CommandOutput::run(&mut mount_namespace_shell(&sandbox, script, &arguments)).assert_success();
+    CommandOutput::run(&mut mount_namespace_shell(
+        sandbox.root(),
+        script,
+        &arguments,
+    ))
+    .assert_success();
     sandbox.assert_no_staging_left();
 }

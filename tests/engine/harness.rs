@@ -141,7 +141,8 @@ pub fn run_pipeline_skipping(
     RunJob { config, load: None }
         .execute(&WarningCollector::default())
         .unwrap()
-        .report
+        .report()
+        .clone()
 }
 
 /// Returns the configuration of a run without the objects in `loaded`.

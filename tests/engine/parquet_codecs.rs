@@ -39,7 +39,8 @@ fn run_with_codec(
     RunJob { config, load: None }
         .execute(&WarningCollector::default())
         .unwrap()
-        .report
+        .report()
+        .clone()
 }
 
 /// Returns the table, column and codec of every column chunk of an output.

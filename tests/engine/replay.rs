@@ -35,7 +35,7 @@ fn replay(from: &Path, out: &Path, options: RunOptions) -> Result<RunReport, Run
     };
     let job = RunJob { config, load: None };
     let completed = job.execute(&WarningCollector::default());
-    completed.map(|completed| completed.report)
+    completed.map(|completed| completed.report().clone())
 }
 
 /// Returns all rejects of a run without its id and the details, in an order that does not depend on the splits. A detail

@@ -57,7 +57,7 @@ fn run_pipeline(faults: FaultPlan) -> Result<RunReport> {
         },
     };
     let completed = RunJob { config, load: None }.execute(&WarningCollector::default());
-    let report = completed.map(|completed| completed.report);
+    let report = completed.map(|completed| completed.report().clone());
     if report.is_err() {
         // Nothing of the run is left.
         assert!(testkit::dir_contents::list_remaining_files(&bucket.join("dataset")).is_empty());

@@ -50,7 +50,7 @@ fn run_without_events_is_not_loaded() {
         ];
         let output = output.assert_failure(1, &words);
         assert_eq!(output.json()["logs"]["filtered"], 1);
-        assert!(!warehouse.path("new").exists());
+        assert!(!warehouse.path("new/latest.json").exists());
         assert_eq!(play_and_load_counts(&warehouse), (1, 1));
     }
     let output = run_and_load(&warehouse, "songs", "dataset", &["--allow-empty"]);

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use sparkify::config::{Location, RunConfig, S3Options};
 use sparkify::jobs::{
-    CleanJob, ConnectionConfig, ConnectionFlags, CreateTablesJob, IamRole, LoadJob, LoadTarget,
-    QueryJob, QueryParams, RejectsJob, RunJob, SAVED_QUERIES, WarehouseConfig,
+    CleanJob, CompletedRun, ConnectionConfig, ConnectionFlags, CreateTablesJob, IamRole, LoadJob,
+    LoadTarget, QueryJob, QueryParams, RejectsJob, RunJob, SAVED_QUERIES, WarehouseConfig,
 };
 use sparkify::observer::{Observer, WarningCollector};
 use sparkify::report::RejectGroupKey;
@@ -62,10 +62,13 @@ fn every_job_runs_from_another_program() {
         load: Some(target.clone()),
     };
     let phases = PhaseNames::default();
-    let completed = run.execute(&phases).unwrap();
+    let CompletedRun::Published(completed) = run.execute(&phases).unwrap() else {
+        panic!("nothing was published");
+    };
     let songplays = completed.report.tables["songplays"].rows;
     assert!(songplays > 0);
     assert_eq!(completed.load.unwrap().tables["songplays"].added, songplays);
+    assert_eq!(completed.location, out.join(&completed.report.run));
     let phases = phases.0.into_inner().unwrap();
     assert_eq!(phases, ["songs", "logs", "load", "merge"]);
 
@@ -109,7 +112,7 @@ fn every_job_runs_from_another_program() {
         unfinished_after: Duration::from_secs(3600),
     };
     let plan = clean.plan().unwrap();
-    assert_eq!((plan.keep.len(), plan.remove.len()), (0, 0));
+    assert_eq!((plan.keep.len(), plan.remove.len()), (1, 0));
     assert_eq!(clean.execute(plan).unwrap(), 0);
     assert_eq!(observer.warnings(), Vec::<String>::new());
 }

@@ -24,6 +24,7 @@ mod empty_runs;
 mod incremental_songs;
 mod load;
 mod load_order_independence;
+mod local_runs;
 mod parquet_codecs;
 mod psql_load;
 mod rejected_loads;

@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use super::numbers::{format_bytes, format_count, pluralize};
 use crate::input::describe_ignored;
+use crate::jobs::NothingNewRun;
 use crate::model::sparkify::SPARKIFY;
 use crate::output::REJECTS_DIR;
 use crate::output::run_report::{InputReport, LogReport, RunReport, StageReport};
@@ -16,6 +17,14 @@ pub(crate) fn run_summary(report: &RunReport, out: &Location) -> String {
     // Writing to a String does not fail.
     let _ = write_run_summary(&mut text, report, out);
     text
+}
+
+/// Renders the result of a run that found nothing new, on one line.
+pub(crate) fn nothing_new_summary(run: &NothingNewRun) -> String {
+    match &run.since {
+        Some(since) => format!("nothing new since {since}"),
+        None => "nothing new".to_owned(),
+    }
 }
 
 fn write_run_summary(to: &mut String, report: &RunReport, out: &Location) -> std::fmt::Result {

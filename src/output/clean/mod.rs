@@ -1,7 +1,7 @@
 //! Finds and removes abandoned runs, and complete runs that newer ones have superseded.
 //!
-//! Below a prefix, and in a local copy of such a prefix, each run has a folder of its own. A killed run with a
-//! local output leaves its staging folder next to the output folder. `output::publish::s3` describes how
+//! In a location that keeps runs side by side, each run has a folder of its own. A killed run that was to replace a
+//! folder leaves its staging folder next to it. `output::publish::side_by_side` describes how
 //! `sparkify clean` and a run that is still alive avoid conflicts.
 
 mod entry;

@@ -179,6 +179,9 @@ impl CleanPlan {
                 }
             }
         }
+        if let Some(store) = &self.store {
+            store.remove_temporary_files(MIN_GRACE);
+        }
         for leftover in self.leftovers {
             leftover.dir.remove()?;
             removed += 1;

@@ -7,7 +7,7 @@ use crate::output::layout::{RunObject, RunObjectKey};
 use crate::storage::{PutMode, Store};
 
 /// Removes a run, and returns true. An unfinished run that has new objects, after it was marked as being removed, is alive and is kept (false):
-/// `output::publish::s3` says why no run is published with parts missing.
+/// `output::publish::side_by_side` says why no run is published with parts missing.
 pub(super) fn remove_run(store: &dyn Store, state: RunState, run: StoredRun) -> Result<bool> {
     let StoredRun { id, contents } = run;
     let key_of = |object: RunObject| {

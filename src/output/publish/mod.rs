@@ -1,4 +1,4 @@
-//! Publishes a complete output atomically: a folder is exchanged, a bucket gets a new `latest.json`.
+//! Publishes a complete output atomically: a folder is exchanged, or `latest.json` is replaced beside the runs.
 
 pub(super) mod local;
-pub(super) mod s3;
+pub(super) mod side_by_side;

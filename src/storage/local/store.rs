@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::metadata::{mtime_version, object_meta};
 use super::reader::LocalRangeReader;
@@ -241,6 +242,22 @@ impl Store for LocalStore {
 
     fn remove_empty_folders(&self, prefix: &str) {
         remove_empty_folders(&self.root.join(prefix));
+    }
+
+    fn remove_temporary_files(&self, age: Duration) {
+        for entry in fs::read_dir(or_current_dir(&self.root))
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+            let modified = entry.metadata().and_then(|metadata| metadata.modified());
+            let is_old = modified
+                .is_ok_and(|modified| modified.elapsed().is_ok_and(|elapsed| elapsed >= age));
+            if is_file && is_old && is_temporary_file(&entry.path()) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
     }
 
     fn subfolder(&self, prefix: &str) -> Box<dyn Store> {

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tempfile::NamedTempFile;
 
@@ -60,7 +61,7 @@ fn replace(file: NamedTempFile, path: &Path) -> io::Result<PutResult> {
 /// Replaces a file that has the expected version. Writers that expect the same version lock the same file, and all but
 /// the first then find another one in its place.
 fn update(file: NamedTempFile, path: &Path, expected: &ObjectVersion) -> io::Result<PutResult> {
-    let existing = match File::open(path) {
+    let existing = match open_to_lock(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(PutResult::ConditionFailed),
         opened => opened?,
     };
@@ -69,11 +70,27 @@ fn update(file: NamedTempFile, path: &Path, expected: &ObjectVersion) -> io::Res
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(PutResult::ConditionFailed),
         metadata => mtime_version(&metadata?),
     };
-    let is_locked = current == mtime_version(&existing.metadata()?);
+    let existing_metadata = existing.metadata()?;
+    let is_locked = current == mtime_version(&existing_metadata);
     if !is_locked || current != *expected {
         return Ok(PutResult::ConditionFailed);
     }
+    // The inode of a file that was replaced is used again, and the clock of the file system is coarse. So that no two
+    // versions are the same, each is younger than the one that it replaces.
+    let replaced = existing_metadata.modified()?;
+    if file.as_file().metadata()?.modified()? <= replaced {
+        file.as_file()
+            .set_modified(replaced + Duration::from_micros(1))?;
+    }
     replace(file, path)
+}
+
+/// Opens a file that will be locked. NFS locks only files that are open for writing.
+fn open_to_lock(path: &Path) -> io::Result<File> {
+    match File::options().read(true).write(true).open(path) {
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => File::open(path),
+        opened => opened,
+    }
 }
 
 /// Returns the permissions of a new file before the process's umask, unlike those of a private temporary file.

@@ -1,6 +1,9 @@
 //! Reads the load history: what was loaded into a warehouse before.
 
 use std::collections::HashSet;
+use std::fmt;
+
+use serde::Serialize;
 
 use super::preflight::{ensure_mergeable, ensure_refreshable};
 use crate::config::LoadedObjects;
@@ -35,14 +38,50 @@ fn loaded_objects_query(model: &Model) -> String {
     format!("SELECT DISTINCT {kind}, {object}, {version} FROM {table}")
 }
 
-/// Checks the tables of a warehouse, and returns the objects that were loaded into it.
+/// Returns the query for the newest load in the load history.
+fn newest_load_query(model: &Model) -> String {
+    let [run, at] =
+        [EngineValue::Run, EngineValue::LoadedAt].map(|value| model.history_column(value));
+    let table = model.load_history.name;
+    format!(
+        "SELECT {run}, TO_CHAR({at}, 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') FROM {table} \
+         WHERE {at} IS NOT NULL ORDER BY {at} DESC, {run} DESC LIMIT 1"
+    )
+}
+
+/// What was loaded into a warehouse.
+#[derive(Debug)]
+pub(crate) struct LoadedBefore {
+    /// The objects.
+    pub objects: LoadedObjects,
+    /// The newest load, if there is one.
+    pub newest: Option<NewestLoad>,
+}
+
+/// The newest load of a warehouse.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NewestLoad {
+    /// The run whose dataset was loaded.
+    pub run: String,
+    /// When it was loaded, in UTC: `2026-11-29T03:00:12Z`.
+    pub loaded_at: String,
+}
+
+impl fmt::Display for NewestLoad {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = self.loaded_at.trim_end_matches('Z').replace('T', " ");
+        write!(f, "{at} UTC (run {})", self.run)
+    }
+}
+
+/// Checks the tables of a warehouse, and returns what was loaded into it.
 ///
 /// # Errors
 /// Returns an error if the warehouse cannot be reached, or if its tables do not match or have lost their rows.
-pub(crate) fn loaded_objects(
+pub(crate) fn loaded_before(
     warehouse: &WarehouseConfig,
     progress: &dyn Observer,
-) -> Result<LoadedObjects> {
+) -> Result<LoadedBefore> {
     query_warehouse(warehouse, progress, |session| {
         ensure_mergeable(session)?;
         let mut objects = LoadedObjects::default();
@@ -51,7 +90,16 @@ pub(crate) fn loaded_objects(
                 objects.insert(kind, object, etag);
             }
         })?;
-        Ok(objects)
+        let mut newest = None;
+        session.for_each_row(&newest_load_query(&SPARKIFY), |row| {
+            if let [Some(run), Some(loaded_at)] = row.as_slice() {
+                newest = Some(NewestLoad {
+                    run: (*run).to_owned(),
+                    loaded_at: (*loaded_at).to_owned(),
+                });
+            }
+        })?;
+        Ok(LoadedBefore { objects, newest })
     })
 }
 

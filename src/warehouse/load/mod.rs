@@ -26,7 +26,8 @@ mod verify;
 
 pub use change_counts::TableChangeCounts;
 pub(crate) use dataset_load::DatasetLoad;
-pub(crate) use history::{loaded_objects, loaded_runs};
+pub use history::NewestLoad;
+pub(crate) use history::{loaded_before, loaded_runs};
 pub(crate) use mode::LoadMode;
 pub(crate) use plan::{LoadParams, load_statements};
 pub use report::LoadReport;

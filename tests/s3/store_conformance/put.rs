@@ -89,6 +89,28 @@ fn update_needs_the_version_that_was_read() {
     });
 }
 
+/// Also if the clock of the store is coarse, and if it gives a new object what an old one had.
+#[test]
+fn an_update_has_a_version_that_the_object_never_had() {
+    for_each_store(|case| {
+        case.put("x", "0");
+        let mut versions = vec![version(case.store().as_ref(), "x")];
+        for number in 1..50 {
+            let last = versions.last().unwrap().clone();
+            let updated = put(
+                case.store().as_ref(),
+                "x",
+                &number.to_string(),
+                PutMode::Update(last),
+            );
+            assert_eq!(updated, PutResult::Written, "{}", case.name);
+            let next = version(case.store().as_ref(), "x");
+            assert!(!versions.contains(&next), "{}: {next:?}", case.name);
+            versions.push(next);
+        }
+    });
+}
+
 /// Every writer reads the number, adds 1, and tries again if another was faster.
 #[test]
 fn concurrent_updates_lose_nothing() {

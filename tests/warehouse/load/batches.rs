@@ -1,6 +1,6 @@
 //! Batches: in any order, with songs and events that come late, and at the same time.
 
-use testkit::dir_contents::list_files;
+use testkit::dir_contents::{list_files, read_files};
 use testkit::redshift_simulator::WarehouseKind;
 
 use crate::load::fixture::{GENERATE_ARGS, event, song, warehouse_with_dataset};
@@ -13,6 +13,7 @@ on_both_warehouses! {
     late_batch_keeps_newer_level
     later_song_matches_existing_plays
     run_reads_only_logs_not_yet_loaded
+    run_without_new_objects_writes_and_loads_nothing
     full_refresh_from_partial_dataset_is_rejected
     concurrent_loads_give_correct_tables
 }
@@ -158,7 +159,7 @@ fn run_reads_only_logs_not_yet_loaded(kind: WarehouseKind) {
     let second = warehouse.run_command(&arguments).assert_success().json();
     assert_eq!(second["logs"]["objects"], 0);
     assert_eq!(second["logs"]["already_loaded_objects"], logs.len() - 1);
-    assert_eq!(second["load"]["tables"]["songplays"]["added"], 0);
+    assert_eq!(second["status"], "nothing_new");
     std::fs::rename(&moved_path, &log_path).unwrap();
     let last = warehouse.run_command(&arguments).assert_success().json();
     assert_eq!(last["logs"]["objects"], 1);
@@ -197,6 +198,81 @@ fn run_reads_only_logs_not_yet_loaded(kind: WarehouseKind) {
     );
 }
 
+/// Nothing is written, not even to an output that does not exist, and the output says since when nothing is new.
+fn run_without_new_objects_writes_and_loads_nothing(kind: WarehouseKind) {
+    let warehouse = TestWarehouse::new(kind);
+    warehouse.write_file("songs/a.json", &song("S", "A"));
+    warehouse.write_file("logs/a.json", &event(1, 1000, "paid", 1, 1));
+    let out = warehouse.out_location("out");
+    let run = ["run", "--songs", "songs", "--logs", "logs", "--out", &out];
+    let run_with = |more: &[&str]| warehouse.run_command(&[&run[..], more].concat());
+    let first = run_with(&["--quiet", "--json"]).assert_success().json();
+    let output_files = || read_files(warehouse.dataset_dir("out").parent().unwrap());
+    let (before, loaded) = (output_files(), warehouse.warehouse_tables());
+    let statements = warehouse.faults().recorded().len();
+
+    let nothing_new = run_with(&["--quiet", "--json"]).assert_success().json();
+    assert_eq!(nothing_new["status"], "nothing_new");
+    let counts = |kind: &str| {
+        let keys = ["objects", "already_loaded_objects", "records"];
+        keys.map(|key| nothing_new[kind][key].as_u64().unwrap())
+    };
+    assert_eq!((counts("songs"), counts("logs")), ([0, 1, 0], [0, 1, 0]));
+    assert_eq!(nothing_new["tables"]["songplays"]["rows"], 0);
+    assert_eq!(nothing_new.get("load"), None);
+    let since = &nothing_new["since"];
+    assert_eq!(since["run"], first["run"]);
+    let query = "SELECT to_char(max(loaded_at), 'YYYY-MM-DD HH24:MI:SS') FROM load_history";
+    let row = warehouse.admin_client().query_one(query, &[]).unwrap();
+    let loaded_at: String = row.get(0);
+    assert_eq!(since["loaded_at"], loaded_at.replace(' ', "T") + "Z");
+
+    let told = run_with(&[]);
+    let line = format!(
+        "nothing new since {loaded_at} UTC (run {})\n",
+        first["run"].as_str().unwrap()
+    );
+    assert_eq!(
+        (told.code, &*told.stdout, &*told.stderr),
+        (Some(0), "", &*line)
+    );
+    let quiet = run_with(&["--quiet"]).assert_success();
+    assert_eq!(quiet.stdout, "");
+    let elsewhere = warehouse.out_location("elsewhere");
+    let other = [
+        "run", "--songs", "songs", "--logs", "logs", "--quiet", "--out", &elsewhere,
+    ];
+    warehouse.run_command(&other).assert_success();
+    assert!(!warehouse.path("elsewhere").exists());
+    assert!(output_files() == before);
+    let sent = warehouse.faults().recorded();
+    let writes = sent[statements..].iter().filter(|statement| {
+        ["INSERT", "CREATE", "COPY", "LOCK"]
+            .iter()
+            .any(|word| statement.sql.starts_with(word))
+    });
+    assert_eq!(writes.count(), 0);
+    assert_tables_eq(&warehouse.warehouse_tables(), &loaded);
+
+    // A full refresh always runs, and so does a run with one new song or one new log.
+    let refreshed = run_with(&["--quiet", "--json", "--full-refresh"]).assert_success();
+    assert_eq!(refreshed.json()["load"]["tables"]["songplays"]["rows"], 1);
+    warehouse.write_file("songs/b.json", &song("S2", "A2"));
+    let new_song = run_with(&["--quiet", "--json"]).assert_success().json();
+    assert_eq!(
+        (&new_song["songs"]["objects"], &new_song["logs"]["objects"]),
+        (&1.into(), &0.into())
+    );
+    assert_eq!(new_song["load"]["tables"]["songs"]["added"], 1);
+    warehouse.write_file("logs/b.json", &event(1, 2000, "paid", 1, 2));
+    let new_log = run_with(&["--quiet", "--json"]).assert_success().json();
+    assert_eq!(new_log["load"]["tables"]["songplays"]["added"], 1);
+    assert_eq!(
+        run_with(&["--quiet", "--json"]).json()["since"]["run"],
+        new_log["run"]
+    );
+}
+
 /// The dataset contains only the new logs: a full refresh from it would lose all others.
 fn full_refresh_from_partial_dataset_is_rejected(kind: WarehouseKind) {
     let warehouse = TestWarehouse::new(kind);
@@ -212,6 +288,7 @@ fn full_refresh_from_partial_dataset_is_rejected(kind: WarehouseKind) {
         &warehouse.out_location("out"),
     ];
     warehouse.run_command(&arguments).assert_success();
+    warehouse.write_file("data/log_data/more.json", &event(1, 1000, "paid", 1, 1));
     warehouse.run_command(&arguments).assert_success();
     let before = warehouse.warehouse_tables();
     let arguments = [

@@ -74,10 +74,14 @@ impl TestWarehouse {
 
     /// Returns the directory of the newest dataset at this location.
     pub fn dataset_dir(&self, out: &str) -> PathBuf {
-        let Some(s3) = &self.s3 else {
-            return self.path(out);
+        let out = match &self.s3 {
+            Some(s3) => s3.bucket(BUCKET).join(out),
+            None => self.path(out),
         };
-        let out = s3.bucket(BUCKET).join(out);
+        // Runs that load keep their datasets side by side, also in a folder.
+        if self.s3.is_none() && !out.join("latest.json").exists() {
+            return out;
+        }
         let latest = std::fs::read(out.join("latest.json")).unwrap();
         let latest: Value = serde_json::from_slice(&latest).unwrap();
         out.join(latest["run"].as_str().unwrap())

@@ -5,6 +5,7 @@
 
 pub mod command;
 pub mod generated_data;
+pub mod mounts;
 pub mod output;
 pub mod sandbox;
 pub mod snapshot;

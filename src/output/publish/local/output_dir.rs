@@ -4,9 +4,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::own_files::{first_unknown_file, is_report_file};
+use super::own_files::{first_unknown_file, is_report_file, sign_of_runs};
 use crate::error::{Error, Result};
 use crate::output::layout::{REPORT_FILE, SiblingDir};
+use crate::storage::resolve_existing_prefix;
 
 /// An output location that passed all checks.
 #[derive(Debug)]
@@ -63,21 +64,11 @@ pub(super) fn resolve_target(out: &Path) -> Result<PathBuf> {
             let (Some(parent), Some(name)) = (out.parent(), out.file_name()) else {
                 return Err(resolve_error(e));
             };
-            Ok(canonicalize_existing_prefix(parent)
+            Ok(resolve_existing_prefix(parent)
                 .map_err(resolve_error)?
                 .join(name))
         }
         Err(e) => Err(resolve_error(e)),
-    }
-}
-
-/// Resolves symbolic links in the part of a path that exists.
-fn canonicalize_existing_prefix(path: &Path) -> io::Result<PathBuf> {
-    match (fs::canonicalize(path), path.parent(), path.file_name()) {
-        (Err(e), Some(parent), Some(name)) if e.kind() == io::ErrorKind::NotFound => {
-            Ok(canonicalize_existing_prefix(parent)?.join(name))
-        }
-        (resolved, ..) => resolved,
     }
 }
 
@@ -140,6 +131,14 @@ pub(super) fn ensure_replaceable(out: &Path, target: &Path) -> Result<()> {
     };
     if entries.next().is_none() {
         return Ok(());
+    }
+    if let Some(name) = sign_of_runs(target).map_err(read_error)? {
+        let name = name.display();
+        return Err(Error::failed(format!("will not replace {}", out.display()))
+            .with_reason(format!(
+                "it contains {name}: runs with a warehouse keep their datasets there side by side"
+            ))
+            .with_hint("choose another --out, or name the warehouse"));
     }
     if let Some(unknown) = first_unknown_file(target).map_err(read_error)? {
         let unknown = unknown.display();

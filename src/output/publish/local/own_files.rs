@@ -5,7 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::output::layout::RunObject;
+use crate::output::latest::LatestPointer;
+use crate::output::layout::{LATEST_FILE, RunObject};
+use crate::output::run_id::RunId;
 use crate::storage::is_temporary_file;
 
 /// Checks that a staging folder contains only files that sparkify writes.
@@ -60,4 +62,22 @@ pub(super) fn is_report_file(path: &Path) -> bool {
     };
     let report: Option<serde_json::Value> = serde_json::from_slice(&json).ok();
     report.is_some_and(|r| r["report_version"].is_u64() && r["sparkify_version"].is_string())
+}
+
+/// Returns the name of something in a folder that shows that it keeps runs side by side.
+pub(super) fn sign_of_runs(folder: &Path) -> io::Result<Option<PathBuf>> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let is_run = entry.file_type()?.is_dir()
+            && name
+                .to_str()
+                .is_some_and(|name| name.parse::<RunId>().is_ok());
+        let is_latest = name == LATEST_FILE
+            && fs::read(entry.path()).is_ok_and(|json| LatestPointer::parse(&json).is_ok());
+        if is_run || is_latest {
+            return Ok(Some(name.into()));
+        }
+    }
+    Ok(None)
 }

@@ -96,6 +96,8 @@ impl StagingDir {
                     Err(TryLockError::WouldBlock) => return Err(locked_error(&self.target)),
                     Err(TryLockError::Error(e)) => return Err(publish_error(e)),
                 }
+                // A run that keeps its dataset in the folder may have begun and ended since the first check.
+                ensure_replaceable(&self.target, &self.target)?;
                 rename_exchange(&self.path, &self.target).map_err(|e| match e.kind() {
                     io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported => {
                         publish_error(e).with_hint("this file system cannot exchange two folders atomically: choose an --out on another file system, or a new folder")

@@ -1,4 +1,5 @@
-//! Publishes to a bucket, where each run writes below a prefix of its own, named by the run id.
+//! Publishes to a location that keeps runs side by side: each run writes below a prefix or to a folder of its own,
+//! named by the run id. Runs to S3 do this, and local runs with a warehouse.
 //!
 //! The report is written last and marks a run as complete. Then `latest.json`, next to the runs, is updated to
 //! name the run. The objects of a killed run remain, and nothing refers to them, until `sparkify clean` removes
@@ -22,7 +23,8 @@
 //! If the clean has not seen the report, it wrote `_removing` before the report was written. So the run,
 //! which lists its prefix after writing the report, finds `_removing`, or, if the clean has already
 //! finished, finds parts missing. However long either side pauses, no run is published with parts missing.
-//! (Listings of S3 are strongly consistent.) The run also lists its prefix before it writes the report, so that
+//! (Listings of S3 are strongly consistent, and so are those of folders for files that exist before and after
+//! the listing.) The run also lists its prefix before it writes the report, so that
 //! the report of an incomplete run is visible only for the duration of one request, and only if a clean
 //! interferes in that time.
 
@@ -37,9 +39,9 @@ use crate::storage::{ObjectContents, PutMode, PutResult, Store};
 /// Maximum number of attempts to update `latest.json` while other runs update it too.
 const MAX_PUBLISH_ATTEMPTS: usize = 20;
 
-/// A run that writes to a bucket.
+/// A run that writes below an output location, beside other runs.
 #[derive(Debug)]
-pub(crate) struct S3Run {
+pub(crate) struct SideBySideRun {
     /// The store of the output location, which contains all runs.
     output: Box<dyn Store>,
     id: RunId,
@@ -47,7 +49,7 @@ pub(crate) struct S3Run {
     published_at_start: Vec<RunId>,
 }
 
-impl S3Run {
+impl SideBySideRun {
     /// Starts a run below `out` without writing anything.
     ///
     /// # Errors
@@ -74,12 +76,12 @@ impl S3Run {
         self.output.subfolder(&self.id.to_string())
     }
 
-    /// Returns the URL of the run.
+    /// Returns the path or URL of the run.
     pub(crate) fn url(&self) -> String {
         self.output.display(&self.id.to_string())
     }
 
-    /// Returns the URL of the run that `latest.json` named when this one began, if it named one.
+    /// Returns the path or URL of the run that `latest.json` named when this one began, if it named one.
     pub(crate) fn latest_url(&self) -> Option<String> {
         let latest = self.published_at_start.last();
         latest.map(|id| self.output.display(&id.to_string()))
@@ -155,8 +157,8 @@ impl S3Run {
 
     fn latest_json(&self, published: &[RunId]) -> serde_json::Result<Vec<u8>> {
         let newest = published.last().unwrap_or(&self.id);
-        let display = |key: &str| self.output.display(key);
-        serde_json::to_vec_pretty(&LatestPointer::new(published, newest, display))
+        let name = |key: &str| self.output.absolute_name(key);
+        serde_json::to_vec_pretty(&LatestPointer::new(published, newest, name))
     }
 
     /// Returns the report of a run in the same location, if it is complete.
@@ -199,10 +201,12 @@ impl S3Run {
         abort_uploads(run.as_ref());
         let mut keys = list_keys(run.as_ref())?;
         keys.retain(|key| !matches!(key.parse(), Ok(RunObject::Rejects { .. })));
-        run.delete(&keys)
+        run.delete(&keys)?;
+        self.output.remove_empty_folders(&self.id.to_string());
+        Ok(())
     }
 
-    /// Removes everything that the run has written. Returns its URL if something could not be removed.
+    /// Removes everything that the run has written. Returns its path or URL if something could not be removed.
     pub(crate) fn discard(self) -> Option<String> {
         // The run may have failed because of the network. `sparkify clean` removes what cannot be removed now.
         self.output.disable_retries();
@@ -215,6 +219,7 @@ impl S3Run {
             run.delete(&report)?;
             run.delete(&others)
         });
+        self.output.remove_empty_folders(&self.id.to_string());
         removed.err().map(|_| self.url())
     }
 }
@@ -238,13 +243,13 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::storage::MemoryStore;
+    use crate::storage::{LocalStore, MemoryStore};
 
-    fn start(bucket: &MemoryStore) -> S3Run {
-        S3Run::start(Box::new(bucket.clone())).unwrap()
+    fn start(bucket: &MemoryStore) -> SideBySideRun {
+        SideBySideRun::start(Box::new(bucket.clone())).unwrap()
     }
 
-    fn write_report(run: &S3Run) {
+    fn write_report(run: &SideBySideRun) {
         let report = RunObject::Report.to_string();
         let written = run.store().put(&report, b"{}".to_vec(), PutMode::Create);
         assert_eq!(written.unwrap(), PutResult::Written);
@@ -256,20 +261,32 @@ mod tests {
 
     #[test]
     fn concurrent_publications_are_all_listed() {
+        let folder = tempfile::TempDir::new().unwrap();
         let bucket = MemoryStore::new();
-        let runs: Vec<S3Run> = (0..8).map(|_| start(&bucket)).collect();
-        let ids: BTreeSet<RunId> = runs.iter().map(|run| run.id().clone()).collect();
-        thread::scope(|scope| {
-            for run in runs {
-                scope.spawn(|| {
-                    write_report(&run);
-                    run.publish().unwrap();
+        let open_bucket = || Box::new(bucket.clone()) as Box<dyn Store>;
+        let open_folder = || Box::new(LocalStore::new(folder.path()).unwrap()) as Box<dyn Store>;
+        for open in [&open_bucket as &dyn Fn() -> Box<dyn Store>, &open_folder] {
+            let mut ids = BTreeSet::new();
+            // `latest.json` is created in the first round, and updated in the others.
+            for _ in 0..5 {
+                let runs: Vec<SideBySideRun> = (0..8)
+                    .map(|_| SideBySideRun::start(open()).unwrap())
+                    .collect();
+                ids.extend(runs.iter().map(|run| run.id().clone()));
+                thread::scope(|scope| {
+                    for run in runs {
+                        scope.spawn(|| {
+                            write_report(&run);
+                            run.publish().unwrap();
+                        });
+                    }
                 });
             }
-        });
-        let listed = published(&bucket);
-        assert_eq!(listed.len(), ids.len());
-        assert_eq!(listed.into_iter().collect::<BTreeSet<_>>(), ids);
+            let latest = open().get(LATEST_FILE).unwrap().unwrap();
+            let listed = parse_published(&latest.bytes);
+            assert_eq!(listed.len(), ids.len());
+            assert_eq!(listed.into_iter().collect::<BTreeSet<_>>(), ids);
+        }
     }
 
     #[test]
