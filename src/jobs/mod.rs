@@ -5,10 +5,11 @@
 //!
 //! | job | work | result |
 //! |---|---|---|
-//! | [`RunJob`] | builds a dataset from songs and logs, and loads it if a warehouse is named | [`CompletedRun`] |
+//! | [`RunJob`] | builds a dataset from songs and logs, or replays the rejects of another run, and loads it if a warehouse is named | [`CompletedRun`] |
 //! | [`LoadJob`] | loads a published dataset into a warehouse | [`LoadReport`](crate::report::LoadReport) |
 //! | [`CreateTablesJob`] | creates the tables of a warehouse | [`TablesReport`] |
 //! | [`CleanJob`] | removes abandoned, failed and superseded runs | [`CleanPlan`](crate::report::CleanPlan) |
+//! | [`RejectsJob`] | shows what a run rejected | [`RejectsReport`](crate::report::RejectsReport) |
 //! | [`QueryJob`] | runs a saved query in a warehouse | [`ResultSet`](crate::report::ResultSet) |
 //!
 //! [`schema_document`] describes the star schema, which needs no configuration.
@@ -21,6 +22,7 @@ mod create_tables;
 mod load;
 mod load_target;
 mod query;
+mod rejects;
 mod run;
 mod schema;
 
@@ -29,6 +31,7 @@ pub use create_tables::{CreateTablesJob, TablesReport};
 pub use load::LoadJob;
 pub use load_target::LoadTarget;
 pub use query::QueryJob;
+pub use rejects::RejectsJob;
 pub use run::{CompletedRun, NothingNewRun, PublishedRun, RunJob, RunJobPlan};
 pub use schema::{SchemaFormat, schema_document};
 

@@ -203,14 +203,15 @@ fn read_report(store: &dyn Store, object: ObjectMeta, location: &Location) -> Re
 }
 
 /// Opens the store for everything below a location. A prefix of a bucket may be empty.
-fn open(stores: &StoreOpener, location: &Location) -> Result<Box<dyn Store>> {
+pub(super) fn open(stores: &StoreOpener, location: &Location) -> Result<Box<dyn Store>> {
     match location {
         Location::Local(_) => stores.open(location),
         Location::S3 { .. } => stores.open_output(location),
     }
 }
 
-fn find_object(store: &dyn Store, name: &str) -> Result<Option<ObjectMeta>> {
+/// Returns the object with this name directly below the location of the store.
+pub(super) fn find_object(store: &dyn Store, name: &str) -> Result<Option<ObjectMeta>> {
     let listing = store.list("", ListMode::Delimited)?;
     Ok(listing
         .objects
@@ -218,7 +219,8 @@ fn find_object(store: &dyn Store, name: &str) -> Result<Option<ObjectMeta>> {
         .find(|object| object.key == name))
 }
 
-fn full_range(object: &ObjectMeta) -> ObjectRange {
+/// Returns the range of a complete object.
+pub(super) fn full_range(object: &ObjectMeta) -> ObjectRange {
     ObjectRange {
         object: object.clone(),
         start: 0,
@@ -226,7 +228,11 @@ fn full_range(object: &ObjectMeta) -> ObjectRange {
     }
 }
 
-fn read_json<T: serde::de::DeserializeOwned>(store: &dyn Store, object: ObjectMeta) -> Result<T> {
+/// Reads an object of a run that is JSON.
+pub(super) fn read_json<T: serde::de::DeserializeOwned>(
+    store: &dyn Store,
+    object: ObjectMeta,
+) -> Result<T> {
     let name = store.display(&object.key);
     let mut json = Vec::new();
     let mut reader = store.read_ranges(vec![full_range(&object)]);

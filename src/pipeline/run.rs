@@ -10,13 +10,13 @@ use super::executed_by::executed_by;
 use super::input_source::{InputSource, InputSources};
 use super::input_warnings::warn_about_input;
 use super::run_context::RunContext;
+use super::run_input::open_input;
 use super::source_counter::SourceCounts;
 use super::thread_pool::build_thread_pool;
 use super::timings::Timings;
-use super::{dimensions, logs, peak_rss, reject_limit, songs};
+use super::{dimensions, logs, peak_rss, reject_limit, replay, songs};
 use crate::config::RunConfig;
 use crate::error::Error;
-use crate::input::InputSpec;
 use crate::model::TableSchema;
 use crate::model::sparkify::SPARKIFY;
 use crate::observer::{Observer, WarningRecorder};
@@ -88,12 +88,13 @@ pub(super) fn run_with_timings(
     build_thread_pool(config.threads)?.install(|| {
         let _entered = span.enter();
         let stores = StoreOpener::new(config.s3.clone());
-        let sources = InputSources::open(config, &stores, timings)?;
+        let sources = open_input(config, &stores, timings)?;
         warn_about_input(&sources, progress);
         if sources.has_nothing_new() {
             tracing::info!("found nothing new");
             let run = ReportedRun {
                 id: &RunId::new().to_string(),
+                replayed_run: None,
                 config,
                 progress,
                 timings,
@@ -167,10 +168,11 @@ fn build_tables(
     run: &RunContext<'_>,
     began: Instant,
 ) -> std::result::Result<RunReport, RunFailure> {
+    replay::carry_over_rejects(run)?;
     run.progress
         .start_phase("songs", Some(run.songs.plan.bytes));
     let songs = songs::read_songs(run)?;
-    warn_if_no_records(run, &run.songs, &run.config.songs, &songs.counts);
+    warn_if_no_records(run, &run.songs, &songs.counts);
     if let Err(error) = reject_limit::check_songs(run, &songs.counts) {
         run.progress.finish_phase();
         let logs = LogReport {
@@ -186,7 +188,7 @@ fn build_tables(
     run.progress.start_phase("logs", Some(run.logs.plan.bytes));
     let logs = logs::process_logs(run, &lookup)?;
     run.progress.finish_phase();
-    warn_if_no_records(run, &run.logs, &run.config.logs, &logs.counts);
+    warn_if_no_records(run, &run.logs, &logs.counts);
     let log_report = LogReport {
         input: logs.counts.report.clone(),
         kept: logs.counts.kept - logs.duplicates,
@@ -241,15 +243,11 @@ fn input_failure(error: Error, mut report: RunReport) -> RunFailure {
 
 /// Warns about objects without records, which are valid but seldom intended. If there are no objects, all of
 /// them are loaded already, and there is nothing to warn about.
-fn warn_if_no_records(
-    run: &RunContext<'_>,
-    source: &InputSource,
-    locations: &InputSpec,
-    counts: &SourceCounts,
-) {
+fn warn_if_no_records(run: &RunContext<'_>, source: &InputSource, counts: &SourceCounts) {
     let objects = source.objects.len();
     if counts.report.records == 0 && objects > 0 {
         let name = source.kind.singular();
+        let locations = run.config.input.describe(source.kind);
         let s = if objects == 1 { "" } else { "s" };
         run.progress.warn(&format!(
             "no records in the {objects} {name} object{s} of {locations}"
@@ -278,6 +276,7 @@ fn build_report(
 ) -> RunReport {
     let reported = ReportedRun {
         id: run.staging.run_id(),
+        replayed_run: run.replayed_run.as_deref(),
         config: run.config,
         progress: run.progress,
         timings: run.timings,
@@ -291,6 +290,7 @@ fn build_report(
 /// What a report says about a run besides its input.
 struct ReportedRun<'a> {
     id: &'a str,
+    replayed_run: Option<&'a str>,
     config: &'a RunConfig,
     progress: &'a WarningRecorder<'a>,
     timings: &'a Timings,
@@ -310,6 +310,7 @@ impl ReportedRun<'_> {
             status: RunOutcome::Ok,
             error: None,
             run: self.id.to_owned(),
+            replayed_run: self.replayed_run.map(str::to_owned),
             started_at: iso_8601(self.started_at),
             finished_at: iso_8601(Utc::now()),
             executed_by: executed_by(),

@@ -21,13 +21,16 @@ mod tls;
 mod crash_recovery;
 mod dropped_or_emptied_tables;
 mod empty_runs;
+mod incremental_songs;
 mod load;
 mod load_order_independence;
 mod local_runs;
 mod parquet_codecs;
 mod psql_load;
 mod rejected_loads;
+mod replay;
 mod sql_scripts;
+mod thirty_nights;
 mod triggers;
 
 // Tests of the jobs of the library.

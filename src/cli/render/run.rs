@@ -43,6 +43,9 @@ fn write_run_summary(to: &mut String, report: &RunReport, out: &Location) -> std
             display_time(newest)
         )?;
     }
+    if let Some(replayed_run) = &report.replayed_run {
+        write_replay_counts(to, replayed_run, report)?;
+    }
     for (name, input) in [("song", &report.songs), ("log", &logs.input)] {
         if input.already_loaded_objects > 0 {
             writeln!(
@@ -101,6 +104,23 @@ fn write_run_summary(to: &mut String, report: &RunReport, out: &Location) -> std
         "\n{out} in {:.3} s on {} (stages are summed over threads), peak memory {memory}",
         report.total.seconds,
         pluralize(report.threads, "thread")
+    )
+}
+
+/// Writes how many records of a replay passed.
+fn write_replay_counts(
+    to: &mut String,
+    replayed_run: &str,
+    report: &RunReport,
+) -> std::fmt::Result {
+    let (songs, logs) = (&report.songs, &report.logs.input);
+    let rejected = songs.rejected + logs.rejected;
+    let passed = songs.records + logs.records - rejected;
+    writeln!(
+        to,
+        "replayed the rejects of run {replayed_run}: {} passed, {} rejected again",
+        format_count(passed),
+        format_count(rejected)
     )
 }
 
