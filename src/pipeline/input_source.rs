@@ -124,8 +124,9 @@ impl InputSources {
         };
         for source in [&self.songs, &self.logs] {
             let found = source.objects.iter().enumerate().find(|(number, object)| {
-                object.meta.key.ends_with(LATEST_FILE)
-                    && Path::new(&source.source_object_identity(*number).0) == path
+                let resolved =
+                    || Path::new(&source.source_object_identity(*number).0).canonicalize();
+                object.meta.key.ends_with(LATEST_FILE) && resolved().is_ok_and(|file| file == path)
             });
             if let Some((_, object)) = found {
                 return Err(Error::usage(format!("cannot write to {out}"))
