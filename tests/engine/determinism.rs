@@ -77,7 +77,9 @@ fn generator_summary_matches_the_run_report() {
             let unknown = [
                 "already_loaded_objects",
                 "decompressed_bytes",
+                "more_unknown_keys",
                 "rejected_bytes",
+                "unknown_keys",
                 "unreadable_objects",
             ];
             if !unknown.contains(&name.as_str()) {
