@@ -21,6 +21,7 @@ mod output_dir;
 mod schema;
 mod snapshots;
 mod stdio;
+mod unknown_keys;
 mod usage;
 mod user_reported_inputs;
 
