@@ -81,8 +81,8 @@ impl UnknownKeys {
         !self.pending.is_empty()
     }
 
-    /// Keeps the pending keys: their record, which begins at `record_start`, is valid. `line` is the number of newlines from the start
-    /// of the segment to the record.
+    /// Keeps the pending keys: their record, which begins at `record_start`, is valid. `line` is the number of
+    /// newlines from the start of the segment to the record.
     pub(super) fn keep_pending(&mut self, bytes: &[u8], record_start: usize, line: u64) {
         let (mut line, mut counted) = (line, record_start);
         for PendingKey { key, start } in self.pending.drain(..) {

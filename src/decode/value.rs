@@ -80,6 +80,7 @@ fn unescape_with(
 }
 
 /// Returns the character of a `\uXXXX` escape or of a surrogate pair, and its length in bytes.
+#[inline(always)]
 fn decode_unicode_escape(escape: &[u8]) -> Option<(char, usize)> {
     let unit = |at: usize| {
         let digits = escape.get(at..at + 6)?.strip_prefix(b"\\u")?;

@@ -361,6 +361,8 @@ proptest! {
     ) {
         let input = TestInput::new();
         input.write("songs/a.json", SONG);
+        // A run fails if no record can be read.
+        input.write("logs/z.json", event(1, &[]));
         for (number, (records, is_compressed)) in objects.iter().enumerate() {
             let records = records.iter().enumerate();
             let text: String = records.map(|(n, record)| record.to_text(n)).collect();
