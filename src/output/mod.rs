@@ -21,7 +21,7 @@ mod staging;
 
 pub use self::parquet::{ParquetCompression, PartInfo, PartWriter};
 pub(crate) use self::parquet::{ParquetPartReader, StoredRowGroup};
-pub(crate) use layout::{LATEST_FILE, REJECTS_DIR, manifest_key};
+pub(crate) use layout::{LATEST_FILE, REJECTS_DIR, REPORT_FILE, manifest_key};
 pub(crate) use published_dataset::PublishedDataset;
 pub(crate) use reject_file::RejectFile;
 pub(crate) use reject_line::RejectLine;
