@@ -34,9 +34,9 @@ use crate::warehouse::connect::config_file::ConfigFile;
 /// report in OUT.failed, or in OUT/RUN if runs are kept side by side. So does a run without events, if
 /// OUT has events or a warehouse is named, unless --allow-empty is given.
 ///
-/// Load: with --warehouse or --config the dataset is also loaded, as by sparkify load. Log objects that
-/// are already loaded are skipped then, so that a nightly run reads only the new logs. If no object is
-/// new, nothing is written, and the run says so. SPARKIFY_WAREHOUSE alone does not make a run load.
+/// Load: with --warehouse or --config the dataset is also loaded, as by sparkify load. Objects that are
+/// already loaded are left out then, so that a nightly run reads only what is new. If no object is new,
+/// nothing is written, and the run says so. SPARKIFY_WAREHOUSE alone does not make a run load.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = help::with_all_exit_codes(EXAMPLES))]
 pub(super) struct RunArgs {
