@@ -261,11 +261,12 @@ mod tests {
     #[should_panic(expected = "the report lists every table")]
     fn a_table_without_a_report_is_a_bug() {
         let input = json!({
-            "objects": 1, "ignored_objects": 0, "bytes": 2, "records": 1, "rejected": 0,
+            "locations": ["songs"], "objects": 1, "new_objects": 1, "changed_objects": 0,
+            "already_loaded_objects": 0, "ignored_objects": 0, "bytes": 2, "records": 1, "rejected": 0,
             "rejected_by_reason": {},
         });
         let mut logs = input.clone();
-        for key in ["kept", "filtered", "duplicates", "already_loaded_objects"] {
+        for key in ["kept", "filtered", "duplicates"] {
             logs[key] = json!(0);
         }
         let stage = json!({
@@ -274,6 +275,8 @@ mod tests {
         });
         let report = serde_json::from_value(json!({
             "report_version": REPORT_VERSION, "sparkify_version": "0", "status": "ok", "run": "1",
+            "started_at": "2026-11-30T03:00:00.000Z", "finished_at": "2026-11-30T03:00:01.000Z",
+            "executed_by": "etl@host", "warnings": [],
             "songs": input, "logs": logs, "compression": "snappy", "merge_state": {},
             "tables": {SONGS.name: {"rows": 7, "files": 1, "bytes": 100}},
             "matched_songplays": 0, "stages": {}, "total": stage, "peak_memory_bytes": null,

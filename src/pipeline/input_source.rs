@@ -33,6 +33,8 @@ pub(super) struct InputSource {
     contents: InputContents,
     /// The folders, files and bucket prefixes of the locations, with globs resolved.
     resolved_locations: Vec<Location>,
+    /// The locations, as they were given.
+    locations: Vec<String>,
     ignored: IgnoredCounts,
     /// What the warehouse has of the listed objects.
     selection: ObjectSelection,
@@ -159,12 +161,21 @@ impl InputSource {
         contents: InputContents,
         resolved_locations: Vec<Location>,
     ) -> Self {
+        let locations = match &contents {
+            InputContents::Rejects(texts) => {
+                texts.files.iter().map(|file| file.name.clone()).collect()
+            }
+            InputContents::Stores(_) => {
+                resolved_locations.iter().map(Location::to_string).collect()
+            }
+        };
         Self {
             kind,
             objects,
             plan,
             contents,
             resolved_locations,
+            locations,
             ignored: IgnoredCounts::default(),
             selection: ObjectSelection::default(),
         }
@@ -224,6 +235,12 @@ impl InputSource {
             plan,
             contents: InputContents::Stores(stores),
             resolved_locations: resolved,
+            locations: argument
+                .spec
+                .locations
+                .iter()
+                .map(Location::to_string)
+                .collect(),
             ignored,
             selection,
         })
@@ -326,6 +343,7 @@ impl InputSource {
     /// Returns the report of the listed objects, before anything is read.
     pub(super) fn initial_report(&self) -> InputReport {
         let mut report = InputReport {
+            locations: self.locations.clone(),
             objects: self.objects.len() as u64,
             new_objects: self.selection.new,
             changed_objects: self.selection.changed.len() as u64,
