@@ -1,9 +1,11 @@
 //! What [jobs](crate::jobs) report: what was read, written, loaded, removed and found.
 
 pub use crate::output::clean::{CleanPlan, RunEntry, RunState};
+pub use crate::output::run_log::{RunLogEntry, RunLogState};
 pub use crate::output::run_report::{
     InputReport, LogReport, REPORT_VERSION, RunOutcome, RunReport, StageReport, TableReport,
 };
 pub use crate::pipeline::{InputPlan, RunFailure, RunPlan, SplitPlan};
 pub use crate::warehouse::load::{LoadReport, TableChangeCounts};
+pub use crate::warehouse::load_log::LoadEntry;
 pub use crate::warehouse::query::{ResultColumn, ResultSet};

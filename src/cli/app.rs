@@ -8,7 +8,7 @@ use super::args::logging::LogArgs;
 use super::logging::start_logging;
 use super::stderr::eprint_line;
 use super::usage_error::print_usage_error;
-use super::{bench, clean, create_tables, generate, help, load, query, run, schema};
+use super::{bench, clean, create_tables, generate, help, history, load, query, run, schema};
 use crate::error::Result;
 
 /// Build a star schema from song and event-log JSON, and load it into a warehouse
@@ -31,6 +31,7 @@ const EXAMPLES: &str = r"Examples:
   sparkify create-tables --warehouse postgres://etl@localhost/music
   sparkify load --from warehouse \
     --warehouse postgres://etl@localhost/music
+  sparkify history --warehouse postgres://etl@localhost/music
   sparkify query top-songs --from 2018-11-01 --to 2018-12-01 \
     --warehouse postgres://etl@localhost/music
   sparkify schema --format dbt > models/sparkify.yml
@@ -45,6 +46,7 @@ enum Command {
     Run(run::RunArgs),
     CreateTables(create_tables::CreateTablesArgs),
     Load(load::LoadArgs),
+    History(history::HistoryArgs),
     Query(query::QueryArgs),
     Schema(schema::SchemaArgs),
     Clean(clean::CleanArgs),
@@ -73,6 +75,7 @@ fn run_command(command: Command) -> Result<()> {
         Command::Run(args) => run::main(args),
         Command::CreateTables(args) => create_tables::main(args),
         Command::Load(args) => load::main(args),
+        Command::History(args) => history::main(args),
         Command::Query(args) => query::main(args),
         Command::Schema(args) => schema::main(&args),
         Command::Clean(args) => clean::main(args),

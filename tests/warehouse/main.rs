@@ -28,6 +28,7 @@ mod psql_load;
 mod rejected_loads;
 mod sql_scripts;
 mod triggers;
+mod upgrade;
 
 // Tests of the jobs of the library.
 mod jobs_from_rust;
