@@ -27,20 +27,18 @@ const SPLIT_BYTES: u64 = 2 << 20;
 
 fn run_pipeline(files: &GeneratedInput, out: &Path, threads: usize) -> RunReport {
     let config = RunConfig {
-        songs: Location::Local(files.songs()).into(),
-        logs: Location::Local(files.logs()).into(),
-        out: Location::Local(out.join("dataset")),
-        s3: Default::default(),
         threads,
         max_rejects: MaxRejects::Count(0),
         allow_empty: true,
-        load_after_run: false,
-        loaded_objects: Default::default(),
-        compression: Default::default(),
         sizes: IoSizes {
             split_bytes: Some(SPLIT_BYTES),
             ..IoSizes::default()
         },
+        ..RunConfig::new(
+            Location::Local(files.songs()),
+            Location::Local(files.logs()),
+            Location::Local(out.join("dataset")),
+        )
     };
     RunJob { config, load: None }
         .execute(&WarningCollector::default())

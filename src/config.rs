@@ -16,10 +16,8 @@ pub use crate::storage::s3::{Encryption, S3Options};
 /// The configuration of a run, which builds a dataset from songs and logs.
 #[derive(Debug, Clone)]
 pub struct RunConfig {
-    /// The song objects.
-    pub songs: InputSpec,
-    /// The log objects.
-    pub logs: InputSpec,
+    /// What the run reads.
+    pub input: RunInput,
     /// The folder that the dataset replaces, or the prefix below which each run has its own prefix.
     pub out: Location,
     /// The connection to S3, if any of these is there.
@@ -40,6 +38,40 @@ pub struct RunConfig {
     /// The sizes in which the input is read. Only tests and benchmarks change them; the tables do not depend on
     /// them.
     pub sizes: IoSizes,
+}
+
+/// What a run reads.
+#[derive(Debug, Clone)]
+pub enum RunInput {
+    /// Song objects and log objects.
+    Objects {
+        /// The song objects.
+        songs: InputSpec,
+        /// The log objects.
+        logs: InputSpec,
+    },
+    /// The rejects of an earlier run, which are tried again: a replay.
+    Rejects(ReplayInput),
+}
+
+/// The rejects that a replay tries again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplayInput {
+    /// The output of the run that rejected them, one run below it, or the folder that a failed run left.
+    pub from: Location,
+    /// Edited copies of its reject files. If there are any, the replay reads them instead of the reject files.
+    pub edited: Vec<Location>,
+}
+
+impl RunInput {
+    /// Describes the input of one kind for messages.
+    pub(crate) fn describe(&self, kind: RecordKind) -> String {
+        match (self, kind) {
+            (Self::Objects { songs, .. }, RecordKind::Song) => songs.to_string(),
+            (Self::Objects { logs, .. }, RecordKind::Log) => logs.to_string(),
+            (Self::Rejects(rejects), _) => format!("the rejects of {}", rejects.from),
+        }
+    }
 }
 
 /// The objects that a warehouse has loaded, by `kind`, `object` and `etag` of `load_history`.
@@ -109,13 +141,26 @@ impl RunConfig {
     /// Returns the configuration of a run with the defaults of the command line: one thread for each core, at most
     /// 1 % rejects, and no load.
     pub fn new(songs: impl Into<InputSpec>, logs: impl Into<InputSpec>, out: Location) -> Self {
-        Self {
+        let input = RunInput::Objects {
             songs: songs.into(),
             logs: logs.into(),
+        };
+        Self::with_input(input, out, MaxRejects::default())
+    }
+
+    /// Returns the configuration of a replay with the defaults of the command line, which are those of a
+    /// [run](Self::new) except that all records may be rejected again.
+    pub fn replay(rejects: ReplayInput, out: Location) -> Self {
+        Self::with_input(RunInput::Rejects(rejects), out, MaxRejects::Percent(100.0))
+    }
+
+    fn with_input(input: RunInput, out: Location, max_rejects: MaxRejects) -> Self {
+        Self {
+            input,
             out,
             s3: S3Options::default(),
             threads: available_cores(),
-            max_rejects: MaxRejects::default(),
+            max_rejects,
             allow_empty: false,
             load_after_run: false,
             loaded_objects: None,
@@ -137,7 +182,11 @@ impl RunConfig {
                     .with_hint("use --sse aws:kms, or leave out the key"),
             );
         }
-        let inputs = [&self.songs, &self.logs];
+        // A replay reads only reject files, which no run takes for input.
+        let RunInput::Objects { songs, logs } = &self.input else {
+            return Ok(());
+        };
+        let inputs = [songs, logs];
         let input = inputs.into_iter().find_map(|input| {
             let mut locations = input.locations.iter();
             locations.find(|location| overlaps_input(&self.out, location, &input.include))
@@ -165,6 +214,12 @@ impl RunConfig {
             MaxRejects::Count(_) => true,
             MaxRejects::Percent(percent) => (0.0..=100.0).contains(&percent),
         };
+        let has_locations = match &self.input {
+            RunInput::Objects { songs, logs } => {
+                !songs.locations.is_empty() && !logs.locations.is_empty()
+            }
+            RunInput::Rejects(_) => true,
+        };
         let checks = [
             (self.threads > 0, "threads must be at least 1"),
             (
@@ -173,7 +228,7 @@ impl RunConfig {
             ),
             (is_limit, "max_rejects must be from 0 to 100 percent"),
             (
-                !self.songs.locations.is_empty() && !self.logs.locations.is_empty(),
+                has_locations,
                 "songs and logs must have at least one location each",
             ),
             (
@@ -320,7 +375,8 @@ mod tests {
         invalid[1].s3.max_concurrent_requests = 0;
         invalid[2].max_rejects = MaxRejects::Percent(f64::NAN);
         invalid[3].max_rejects = MaxRejects::Percent(-5.0);
-        invalid[4].songs.locations.clear();
+        let no_songs = RunConfig::new(Vec::new(), location("logs"), location("out"));
+        invalid[4].input = no_songs.input;
         invalid[5].sizes.split_bytes = Some(0);
         for config in invalid {
             let error = config.validate().unwrap_err();

@@ -1,6 +1,9 @@
 //! What [jobs](crate::jobs) report: what was read, written, loaded, removed and found.
 
 pub use crate::output::clean::{CleanPlan, RunEntry, RunState};
+pub use crate::output::reject_groups::{
+    RejectCounts, RejectExample, RejectGroup, RejectGroupKey, RejectsReport,
+};
 pub use crate::output::run_log::{RunLogEntry, RunLogState};
 pub use crate::output::run_report::{
     InputReport, LogReport, REPORT_VERSION, RunOutcome, RunReport, StageReport, TableReport,

@@ -14,6 +14,7 @@ use super::amdahl::SerialFraction;
 use super::passes::{BenchHeader, BenchOptions, PassResults, ThroughputSample};
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
+use crate::input::RecordKind;
 use crate::observer::Observer;
 use crate::output::ParquetCompression;
 use crate::output::run_report::{InputReport, LogReport, StageReport, TableReport};
@@ -96,8 +97,8 @@ pub(crate) fn bench_run(
     let single_thread = medians.iter().find(|(sample, _)| sample.threads == 1);
     Ok(RunBenchReport {
         header: options.header("run"),
-        songs_path: config.songs.to_string(),
-        logs_path: config.logs.to_string(),
+        songs_path: config.input.describe(RecordKind::Song),
+        logs_path: config.input.describe(RecordKind::Log),
         serial: single_thread.map(|(_, timed_run)| SerialFraction::from_phases(&timed_run.phases)),
         songs: warmup.report.songs,
         logs: warmup.report.logs,

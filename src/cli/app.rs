@@ -8,7 +8,9 @@ use super::args::logging::LogArgs;
 use super::logging::start_logging;
 use super::stderr::eprint_line;
 use super::usage_error::print_usage_error;
-use super::{bench, clean, create_tables, generate, help, history, load, query, run, schema};
+use super::{
+    bench, clean, create_tables, generate, help, history, load, query, rejects, replay, run, schema,
+};
 use crate::error::Result;
 
 /// Build a star schema from song and event-log JSON, and load it into a warehouse
@@ -32,6 +34,8 @@ const EXAMPLES: &str = r"Examples:
   sparkify load --from warehouse \
     --warehouse postgres://etl@localhost/music
   sparkify history --warehouse postgres://etl@localhost/music
+  sparkify rejects warehouse
+  sparkify replay --from warehouse --edited fixed.jsonl --out replayed
   sparkify query top-songs --from 2018-11-01 --to 2018-12-01 \
     --warehouse postgres://etl@localhost/music
   sparkify schema --format dbt > models/sparkify.yml
@@ -47,6 +51,8 @@ enum Command {
     CreateTables(create_tables::CreateTablesArgs),
     Load(load::LoadArgs),
     History(history::HistoryArgs),
+    Rejects(rejects::RejectsArgs),
+    Replay(replay::ReplayArgs),
     Query(query::QueryArgs),
     Schema(schema::SchemaArgs),
     Clean(clean::CleanArgs),
@@ -76,6 +82,8 @@ fn run_command(command: Command) -> Result<()> {
         Command::CreateTables(args) => create_tables::main(args),
         Command::Load(args) => load::main(args),
         Command::History(args) => history::main(args),
+        Command::Rejects(args) => rejects::main(args),
+        Command::Replay(args) => replay::main(args),
         Command::Query(args) => query::main(args),
         Command::Schema(args) => schema::main(&args),
         Command::Clean(args) => clean::main(args),

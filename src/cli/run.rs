@@ -4,11 +4,7 @@ use super::args::location::{IncludeArgs, location_parser};
 use super::args::s3::{EncryptionArgs, S3Args};
 use super::args::warehouse::{IamRoleArgs, WarehouseArgs};
 use super::help;
-use super::progress::TerminalProgress;
-use super::render::dry_run::dry_run_summary;
-use super::render::load::load_summary;
-use super::stderr::eprint_line;
-use super::stdout::{print, print_json, report_failure};
+use super::run_job::{RunMode, run_job};
 use super::usage_error::no_effect;
 use crate::config::{MaxRejects, RunConfig};
 use crate::error::{Error, Result};
@@ -16,8 +12,6 @@ use crate::input::InputSpec;
 use crate::jobs::{LoadTarget, RunJob};
 use crate::observer::Observer;
 use crate::output::ParquetCompression;
-use crate::output::run_report::REPORT_VERSION;
-use crate::pipeline::RunFailure;
 use crate::storage::Location;
 use crate::warehouse::connect::config_file::ConfigFile;
 
@@ -144,52 +138,13 @@ const EXAMPLES: &str = r"Examples:
   sparkify run --config dwh.cfg --out s3://bucket/star --quiet";
 
 pub(super) fn main(args: RunArgs) -> Result<()> {
-    let json = args.json;
-    run(args).map_err(|RunFailure { error, report }| match report {
-        Some(report) if json => {
-            // The failure itself is more important than a failure to print it.
-            let _ = print_json(&report);
-            error
-        }
-        _ => report_failure(error, json, ("report_version", REPORT_VERSION)),
-    })
+    let mode = RunMode {
+        dry_run: args.dry_run,
+        json: args.json,
+        quiet: args.quiet,
+    };
+    run_job(mode, |progress| args.into_job(progress))
 }
-
-fn run(args: RunArgs) -> std::result::Result<(), RunFailure> {
-    let progress = TerminalProgress::new(args.quiet);
-    let (dry_run, json, quiet) = (args.dry_run, args.json, args.quiet);
-    let job = args.into_job(&progress)?;
-    if dry_run {
-        return Ok(print_plan(&job, json)?);
-    }
-    let completed = job.execute(&progress)?;
-    if let Some(load) = &completed.load
-        && !quiet
-    {
-        eprint_line(&format!("\n{}", load_summary(load)));
-    }
-    if json {
-        print_json(&completed)?;
-    }
-    Ok(())
-}
-
-/// Prints what a run would do.
-fn print_plan(job: &RunJob, json: bool) -> Result<()> {
-    let plan = job.plan()?;
-    if json {
-        return print_json(&plan);
-    }
-    print(&dry_run_summary(&plan.run))?;
-    match (&plan.load_script, &job.load) {
-        (Some(script), Some(target)) => print(&format!(
-            "\n-- into {}\n\n{script}",
-            target.warehouse.connection
-        )),
-        _ => Ok(()),
-    }
-}
-
 impl RunArgs {
     /// Returns the job that the arguments, the environment and the configuration file describe.
     ///

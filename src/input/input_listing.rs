@@ -101,6 +101,7 @@ impl InputListing {
                 meta: object,
                 layout: RecordLayout::default(),
                 is_sniffed: false,
+                rejected_at: None,
             });
         } else {
             self.add_ignored(rules, &object.key);

@@ -1,9 +1,9 @@
 //! Names the two kinds of records.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The kind of the records of an input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RecordKind {
     /// Song metadata.

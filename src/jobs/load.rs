@@ -54,7 +54,7 @@ impl LoadJob {
         self.planned_load(&dataset, &self.target.planned_load_mode())
             .ensure_dataset_is_complete()?;
         let logs = &dataset.report().logs;
-        if logs.has_no_events() && !self.allow_empty {
+        if dataset.report().lacks_events() && !self.allow_empty {
             return Err(Error::failed(format!("will not load {}", self.from))
                 .with_reason(format!(
                     "its run kept none of {} log records ({} filtered: page is not NextSong)",

@@ -5,11 +5,12 @@
 //!
 //! | job | work | result |
 //! |---|---|---|
-//! | [`RunJob`] | builds a dataset from songs and logs, and loads it if a warehouse is named | [`CompletedRun`] |
+//! | [`RunJob`] | builds a dataset from songs and logs, or replays the rejects of another run, and loads it if a warehouse is named | [`CompletedRun`] |
 //! | [`LoadJob`] | loads a published dataset into a warehouse | [`LoadReport`](crate::report::LoadReport) |
 //! | [`CreateTablesJob`] | creates or upgrades the tables of a warehouse | [`TablesReport`] |
 //! | [`CleanJob`] | removes abandoned, failed and superseded runs | [`CleanPlan`](crate::report::CleanPlan) |
 //! | [`HistoryJob`] | lists the loads of a warehouse, or the runs at an output | [`History`] |
+//! | [`RejectsJob`] | shows what a run rejected | [`RejectsReport`](crate::report::RejectsReport) |
 //! | [`QueryJob`] | runs a saved query in a warehouse | [`ResultSet`](crate::report::ResultSet) |
 //!
 //! [`schema_document`] describes the star schema, which needs no configuration.
@@ -23,6 +24,7 @@ mod history;
 mod load;
 mod load_target;
 mod query;
+mod rejects;
 mod run;
 mod schema;
 
@@ -32,6 +34,7 @@ pub use history::{History, HistoryJob, HistorySource};
 pub use load::LoadJob;
 pub use load_target::LoadTarget;
 pub use query::QueryJob;
+pub use rejects::RejectsJob;
 pub use run::{CompletedRun, RunJob, RunJobPlan};
 pub use schema::{SchemaFormat, schema_document};
 

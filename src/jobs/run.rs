@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::load_target::LoadTarget;
-use crate::config::{LoadedObjects, RunConfig};
+use crate::config::{LoadedObjects, ReplayInput, RunConfig, RunInput};
 use crate::error::{Error, Result};
 use crate::observer::Observer;
 use crate::output::run_report::RunReport;
@@ -13,7 +13,7 @@ use crate::storage::{Location, StoreOpener};
 use crate::warehouse::load::{LoadMode, LoadParams, LoadReport, load_statements, loaded_objects};
 use crate::warehouse::sql::statement::to_sql_script;
 
-/// A run, and the load of its dataset.
+/// A run or a [replay](RunConfig::replay), and the load of its dataset.
 #[derive(Debug, Clone)]
 pub struct RunJob {
     /// The input, the output and the limits of the run.
@@ -61,9 +61,19 @@ impl RunJob {
     ) -> std::result::Result<CompletedRun, RunFailure> {
         let _span = tracing::info_span!("run").entered();
         let RunConfig {
-            songs, logs, out, ..
+            input,
+            out,
+            threads,
+            ..
         } = &self.config;
-        tracing::info!(%songs, %logs, %out, threads = self.config.threads, "started");
+        match input {
+            RunInput::Objects { songs, logs } => {
+                tracing::info!(%songs, %logs, %out, threads, "started");
+            }
+            RunInput::Rejects(ReplayInput { from, .. }) => {
+                tracing::info!(%from, %out, threads, "started");
+            }
+        }
         let result = self.build_and_load(observer);
         observer.finish_phase();
         result
@@ -89,6 +99,11 @@ impl RunJob {
 
     fn validate(&self) -> Result<()> {
         self.config.validate()?;
+        let is_replay = matches!(self.config.input, RunInput::Rejects(_));
+        if is_replay && self.load.as_ref().is_some_and(|load| load.full_refresh) {
+            return Err(Error::usage("invalid configuration")
+                .with_reason("a replay adds to the tables and cannot empty them first"));
+        }
         match &self.load {
             Some(target) => target.warehouse.ensure_can_load_from(&self.config.out),
             None => Ok(()),

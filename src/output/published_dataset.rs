@@ -203,14 +203,15 @@ fn read_report(store: &dyn Store, object: ObjectMeta, location: &Location) -> Re
 }
 
 /// Opens the store for everything below a location. A prefix of a bucket may be empty.
-fn open(stores: &StoreOpener, location: &Location) -> Result<Box<dyn Store>> {
+pub(super) fn open(stores: &StoreOpener, location: &Location) -> Result<Box<dyn Store>> {
     match location {
         Location::Local(_) => stores.open(location),
         Location::S3 { .. } => stores.open_output(location),
     }
 }
 
-fn find_object(store: &dyn Store, name: &str) -> Result<Option<ObjectMeta>> {
+/// Returns the object with this name directly below the location of the store.
+pub(super) fn find_object(store: &dyn Store, name: &str) -> Result<Option<ObjectMeta>> {
     let listing = store.list("", ListMode::Delimited)?;
     Ok(listing
         .objects
@@ -218,7 +219,8 @@ fn find_object(store: &dyn Store, name: &str) -> Result<Option<ObjectMeta>> {
         .find(|object| object.key == name))
 }
 
-fn full_range(object: &ObjectMeta) -> ObjectRange {
+/// Returns the range of a complete object.
+pub(super) fn full_range(object: &ObjectMeta) -> ObjectRange {
     ObjectRange {
         object: object.clone(),
         start: 0,
@@ -226,7 +228,11 @@ fn full_range(object: &ObjectMeta) -> ObjectRange {
     }
 }
 
-fn read_json<T: serde::de::DeserializeOwned>(store: &dyn Store, object: ObjectMeta) -> Result<T> {
+/// Reads an object of a run that is JSON.
+pub(super) fn read_json<T: serde::de::DeserializeOwned>(
+    store: &dyn Store,
+    object: ObjectMeta,
+) -> Result<T> {
     let name = store.display(&object.key);
     let mut json = Vec::new();
     let mut reader = store.read_ranges(vec![full_range(&object)]);
@@ -255,11 +261,12 @@ mod tests {
     #[should_panic(expected = "the report lists every table")]
     fn a_table_without_a_report_is_a_bug() {
         let input = json!({
-            "objects": 1, "ignored_objects": 0, "bytes": 2, "records": 1, "rejected": 0,
+            "locations": ["songs"], "objects": 1, "new_objects": 1, "changed_objects": 0,
+            "already_loaded_objects": 0, "ignored_objects": 0, "bytes": 2, "records": 1, "rejected": 0,
             "rejected_by_reason": {},
         });
         let mut logs = input.clone();
-        for key in ["kept", "filtered", "duplicates", "already_loaded_objects"] {
+        for key in ["kept", "filtered", "duplicates"] {
             logs[key] = json!(0);
         }
         let stage = json!({
@@ -268,6 +275,8 @@ mod tests {
         });
         let report = serde_json::from_value(json!({
             "report_version": REPORT_VERSION, "sparkify_version": "0", "status": "ok", "run": "1",
+            "started_at": "2026-11-30T03:00:00.000Z", "finished_at": "2026-11-30T03:00:01.000Z",
+            "executed_by": "etl@host", "warnings": [],
             "songs": input, "logs": logs, "compression": "snappy", "merge_state": {},
             "tables": {SONGS.name: {"rows": 7, "files": 1, "bytes": 100}},
             "matched_songplays": 0, "stages": {}, "total": stage, "peak_memory_bytes": null,

@@ -6,35 +6,16 @@ use std::path::PathBuf;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use serde::{Deserialize, Serialize};
 use tempfile::SpooledTempFile;
 
+use super::reject_line::RejectLine;
 use crate::decode::reject::Reject;
 use crate::error::{Error, Result};
+use crate::input::RecordKind;
 use crate::storage::Upload;
 
 /// Bytes of the rejects of one split that are kept in memory. More of them spill to an unnamed temporary file.
 const MAX_IN_MEMORY_BYTES: usize = 64 * 1024;
-
-/// A line of a reject file.
-#[derive(Debug, Serialize, Deserialize)]
-struct RejectLine<'a> {
-    run: Cow<'a, str>,
-    reason: Cow<'a, str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    key: Option<Cow<'a, str>>,
-    detail: Cow<'a, str>,
-    object: Cow<'a, str>,
-    line: u64,
-    offset: u64,
-    bytes: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    text: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    text_base64: Option<Cow<'a, str>>,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    truncated: bool,
-}
 
 /// What the rejects of a run have in common.
 #[derive(Debug, Clone)]
@@ -61,19 +42,18 @@ pub(crate) struct RejectBuffer {
 }
 
 impl RejectBuffer {
-    /// Adds a reject of `object` (a path or URL) that begins on `line` (counted from 1). Rejects that exceed the
-    /// memory limit spill to the scratch folder of the run.
+    /// Adds a reject of a `kind` of record in `object` (a path or URL) that begins on `line` (counted from 1).
     ///
     /// # Errors
-    /// Returns an error if that folder cannot be written to.
+    /// Returns an error if the rejects cannot be written to the scratch folder of the run.
     pub(crate) fn write(
         &mut self,
         run: &RejectContext,
+        kind: RecordKind,
         object: &str,
         line: u64,
         reject: &Reject,
     ) -> Result<()> {
-        let scratch = &run.scratch_dir;
         // Truncation may split a character, which alone does not make the text binary.
         let text = match std::str::from_utf8(&reject.text) {
             Ok(text) => Some(text),
@@ -86,6 +66,7 @@ impl RejectBuffer {
         let text_base64 = text.is_none().then(|| BASE64.encode(&reject.text).into());
         let line = RejectLine {
             run: run.run_id.as_str().into(),
+            kind: Some(kind),
             reason: reject.reason.name().into(),
             key: reject.key.map(Cow::Borrowed),
             detail: reject.detail.as_ref().into(),
@@ -97,8 +78,27 @@ impl RejectBuffer {
             text_base64,
             truncated: reject.is_truncated(),
         };
+        self.push(run, &line)
+    }
+
+    /// Adds a reject of an earlier run as it is, except for the id of the run.
+    ///
+    /// # Errors
+    /// Returns an error if the rejects cannot be written to the scratch folder of the run.
+    pub(crate) fn carry_over<'a>(
+        &mut self,
+        run: &'a RejectContext,
+        mut line: RejectLine<'a>,
+    ) -> Result<()> {
+        line.run = run.run_id.as_str().into();
+        self.push(run, &line)
+    }
+
+    /// Adds a line. Lines that exceed the memory limit spill to the scratch folder of the run.
+    fn push(&mut self, run: &RejectContext, line: &RejectLine<'_>) -> Result<()> {
+        let scratch = &run.scratch_dir;
         let spool_error = |e: std::io::Error| Error::io("cannot write rejects to", scratch, e);
-        let mut bytes = serde_json::to_vec(&line).map_err(|e| spool_error(e.into()))?;
+        let mut bytes = serde_json::to_vec(line).map_err(|e| spool_error(e.into()))?;
         bytes.push(b'\n');
         let lines = self.lines.get_or_insert_with(|| {
             BufWriter::new(SpooledTempFile::new_in(MAX_IN_MEMORY_BYTES, scratch))

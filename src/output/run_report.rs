@@ -184,6 +184,9 @@ pub struct RunReport {
     pub error: Option<String>,
     /// The id of the run.
     pub run: String,
+    /// The id of the run whose rejects were tried again. Absent unless this is the report of a replay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replayed_run: Option<String>,
     /// When the run began, in UTC as in ISO 8601.
     pub started_at: String,
     /// When the dataset was complete, before it was published.
@@ -215,10 +218,16 @@ pub struct RunReport {
 }
 
 impl RunReport {
+    /// Returns true if the dataset has no events although it should. A replay may have rejects of songs alone.
+    pub fn lacks_events(&self) -> bool {
+        self.replayed_run.is_none() && self.logs.has_no_events()
+    }
+
     /// Returns true if the dataset was built from all objects of the input, and not only from those that a warehouse
     /// did not have.
     pub(crate) fn is_complete(&self) -> bool {
         let inputs = [&self.songs, &self.logs.input];
-        inputs.iter().all(|input| input.already_loaded_objects == 0)
+        let has_all_objects = inputs.iter().all(|input| input.already_loaded_objects == 0);
+        has_all_objects && self.replayed_run.is_none()
     }
 }

@@ -216,6 +216,7 @@ mod tests {
             compression: None,
             layout: Default::default(),
             is_sniffed: true,
+            rejected_at: None,
         };
         let split = |index: u64| Split {
             number: SplitNumber::new(index as usize),

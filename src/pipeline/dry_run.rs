@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::input_source::{InputSource, InputSources};
+use super::input_source::InputSource;
+use super::run_input::open_input;
 use super::thread_pool::build_thread_pool;
 use super::timings::Timings;
 use crate::config::RunConfig;
@@ -63,7 +64,7 @@ pub struct SplitPlan {
 pub(crate) fn plan_run(config: &RunConfig) -> Result<RunPlan> {
     build_thread_pool(config.threads)?.install(|| {
         let stores = StoreOpener::new(config.s3.clone());
-        let sources = InputSources::open(config, &stores, &Timings::default())?;
+        let sources = open_input(config, &stores, &Timings::default())?;
         let out = Staging::describe_target(&stores, &config.out, sources.resolved_locations())?;
         Ok(RunPlan {
             songs: input_plan(&sources.songs),

@@ -1,13 +1,16 @@
 //! The objects of one kind of input, and the splits of the objects.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use chrono::Utc;
 
 use super::listing::{InputArgument, ListedLocations, list_locations, merge_listings};
+use super::reject_texts::RejectTexts;
 use super::sniffing::plan_with_sniffing;
+use super::split_stats::ObjectCounts;
 use super::timings::{PipelineStage, Timings};
-use crate::config::{LoadState, LoadedObjects, RunConfig};
+use crate::config::{InputSpec, LoadState, LoadedObjects, RunConfig};
 use crate::error::Result;
 use crate::input::{
     AbsentDays, DailyNames, IgnoredCounts, InputObject, RecordKind, Segment, SplitSet,
@@ -26,10 +29,12 @@ pub(super) struct InputSource {
     pub objects: Vec<InputObject>,
     /// The splits of the objects.
     pub plan: SplitSet,
-    /// The stores of the objects, by [`InputObject::location_index`].
-    stores: Vec<Box<dyn Store>>,
+    /// Where the objects are.
+    contents: InputContents,
     /// The folders, files and bucket prefixes of the locations, with globs resolved.
     resolved_locations: Vec<Location>,
+    /// The locations, as they were given.
+    locations: Vec<String>,
     ignored: IgnoredCounts,
     /// What the warehouse has of the listed objects.
     selection: ObjectSelection,
@@ -58,6 +63,15 @@ impl ObjectSelection {
     }
 }
 
+/// Where the objects of an input are.
+#[derive(Debug)]
+pub(super) enum InputContents {
+    /// In these stores, by [`InputObject::location_index`].
+    Stores(Vec<Box<dyn Store>>),
+    /// In the reject files of an earlier run: each object is the text of a reject.
+    Rejects(RejectTexts),
+}
+
 /// The songs and the logs of a run.
 #[derive(Debug)]
 pub(super) struct InputSources {
@@ -65,6 +79,8 @@ pub(super) struct InputSources {
     pub songs: InputSource,
     /// The log objects.
     pub logs: InputSource,
+    /// The id of the run whose rejects are tried again, if this is a replay.
+    pub replayed_run: Option<String>,
 }
 
 impl InputSources {
@@ -73,6 +89,8 @@ impl InputSources {
     /// # Errors
     /// Returns an error if either of them [cannot be opened](InputSource::open).
     pub(super) fn open(
+        songs: &InputSpec,
+        logs: &InputSpec,
         config: &RunConfig,
         stores: &StoreOpener,
         timings: &Timings,
@@ -83,8 +101,9 @@ impl InputSources {
             InputSource::open(stores, argument, loaded, config.sizes.split_bytes, timings)
         };
         Ok(Self {
-            songs: open(RecordKind::Song, "--songs", &config.songs)?,
-            logs: open(RecordKind::Log, "--logs", &config.logs)?,
+            songs: open(RecordKind::Song, "--songs", songs)?,
+            logs: open(RecordKind::Log, "--logs", logs)?,
+            replayed_run: None,
         })
     }
 
@@ -134,6 +153,34 @@ pub(super) fn record_schema(kind: RecordKind) -> &'static RecordSchema {
 }
 
 impl InputSource {
+    /// Returns a source of objects without any that were ignored or are loaded already.
+    pub(super) fn new(
+        kind: RecordKind,
+        objects: Vec<InputObject>,
+        plan: SplitSet,
+        contents: InputContents,
+        resolved_locations: Vec<Location>,
+    ) -> Self {
+        let locations = match &contents {
+            InputContents::Rejects(texts) => {
+                texts.files.iter().map(|file| file.name.clone()).collect()
+            }
+            InputContents::Stores(_) => {
+                resolved_locations.iter().map(Location::to_string).collect()
+            }
+        };
+        Self {
+            kind,
+            objects,
+            plan,
+            contents,
+            resolved_locations,
+            locations,
+            ignored: IgnoredCounts::default(),
+            selection: ObjectSelection::default(),
+        }
+    }
+
     /// Lists all objects of `argument` and plans the splits of those that are not `loaded` into the warehouse, if there is
     /// one.
     ///
@@ -186,8 +233,14 @@ impl InputSource {
             kind,
             objects,
             plan,
-            stores,
+            contents: InputContents::Stores(stores),
             resolved_locations: resolved,
+            locations: argument
+                .spec
+                .locations
+                .iter()
+                .map(Location::to_string)
+                .collect(),
             ignored,
             selection,
         })
@@ -203,18 +256,56 @@ impl InputSource {
         &self.objects[segment.object]
     }
 
-    fn store(&self, object: &InputObject) -> &dyn Store {
-        self.stores[object.location_index as usize].as_ref()
-    }
-
-    /// Returns the path or URL of an object as shown to users.
+    /// Returns the path or URL of an object as shown to users. The text of a reject is shown as the object in which it
+    /// was rejected first.
     pub(super) fn display(&self, object: &InputObject) -> String {
-        self.store(object).display(&object.meta.key)
+        match &self.contents {
+            InputContents::Stores(stores) => {
+                stores[object.location_index as usize].display(&object.meta.key)
+            }
+            InputContents::Rejects(_) => object.reject_origin().object.to_string(),
+        }
     }
 
-    /// Returns the absolute name of an object, which does not depend on the current directory.
-    pub(super) fn canonical_name(&self, object: &InputObject) -> String {
-        self.store(object).absolute_name(&object.meta.key)
+    /// Returns where the objects are.
+    pub(super) fn contents(&self) -> &InputContents {
+        &self.contents
+    }
+
+    /// Returns the counts of each source object. `counts` has those of each object. In a replay the source objects are
+    /// the reject files, and an object is the text of one reject.
+    pub(super) fn counts_by_source_object<'a>(
+        &self,
+        counts: &'a [ObjectCounts],
+    ) -> Cow<'a, [ObjectCounts]> {
+        assert_eq!(
+            self.objects.len(),
+            counts.len(),
+            "each object has its counts"
+        );
+        let InputContents::Rejects(texts) = &self.contents else {
+            return Cow::Borrowed(counts);
+        };
+        let mut sums: Vec<_> = texts.files.iter().map(|file| file.carried_over).collect();
+        for (object, &counts) in self.objects.iter().zip(counts) {
+            sums[object.reject_origin().file] += counts;
+        }
+        Cow::Owned(sums)
+    }
+
+    /// Returns the absolute name of a source object, which does not depend on the current directory, and its ETag.
+    pub(super) fn source_object_identity(&self, number: usize) -> (String, String) {
+        match &self.contents {
+            InputContents::Rejects(texts) => {
+                let file = &texts.files[number];
+                (file.name.clone(), file.etag.clone())
+            }
+            InputContents::Stores(stores) => {
+                let object = &self.objects[number];
+                let store = &stores[object.location_index as usize];
+                (store.absolute_name(&object.meta.key), object.meta.etag())
+            }
+        }
     }
 
     /// Returns a reader of ranges of objects, in the given order. The number of each range is the index of its
@@ -223,17 +314,25 @@ impl InputSource {
         &self,
         ranges: impl Iterator<Item = (u32, ObjectRange)>,
     ) -> Box<dyn RangeReader + '_> {
-        match &self.stores[..] {
-            [store] => store.read_ranges(ranges.map(|(_, range)| range).collect()),
-            stores => Box::new(ChainedReader::new(stores, ranges)),
+        match &self.contents {
+            InputContents::Rejects(texts) => {
+                Box::new(texts.reader(ranges.map(|(_, range)| range).collect()))
+            }
+            InputContents::Stores(stores) => match &stores[..] {
+                [store] => store.read_ranges(ranges.map(|(_, range)| range).collect()),
+                stores => Box::new(ChainedReader::new(stores, ranges)),
+            },
         }
     }
 
     /// Returns the maximum number of concurrent requests, or `None` if no store is remote.
     pub(super) fn max_concurrent_requests(&self) -> Option<usize> {
-        self.stores
-            .iter()
-            .find_map(|store| store.max_concurrent_requests())
+        match &self.contents {
+            InputContents::Rejects(_) => None,
+            InputContents::Stores(stores) => stores
+                .iter()
+                .find_map(|store| store.max_concurrent_requests()),
+        }
     }
 
     /// Returns what the warehouse has of the listed objects.
@@ -243,7 +342,8 @@ impl InputSource {
 
     /// Returns the report of the listed objects, before anything is read.
     pub(super) fn initial_report(&self) -> InputReport {
-        InputReport {
+        let mut report = InputReport {
+            locations: self.locations.clone(),
             objects: self.objects.len() as u64,
             new_objects: self.selection.new,
             changed_objects: self.selection.changed.len() as u64,
@@ -252,6 +352,12 @@ impl InputSource {
             ignored_extensions: self.ignored.by_extension(),
             bytes: self.plan.bytes,
             ..InputReport::default()
+        };
+        if let InputContents::Rejects(texts) = &self.contents {
+            report.objects = texts.files.len() as u64;
+            report.new_objects = report.objects;
+            texts.carried_over.add_to(&mut report);
         }
+        report
     }
 }

@@ -5,6 +5,7 @@ use super::run_context::RunContext;
 use super::source_counter::SourceCounts;
 use crate::config::MaxRejects;
 use crate::error::{Error, Result};
+use crate::input::RecordKind;
 use crate::observer::Observer;
 use crate::output::REJECTS_DIR;
 use crate::output::run_report::LogReport;
@@ -14,8 +15,12 @@ use crate::output::run_report::LogReport;
 /// # Errors
 /// Returns an error if no record could be read, or if none is a song and the rejects exceed the limit.
 pub(super) fn check_songs(run: &RunContext<'_>, songs: &SourceCounts) -> Result<()> {
-    let input = &run.config.songs;
-    check_any_readable(&run.songs, input, songs)?;
+    if run.replayed_run.is_some() {
+        // All songs may be rejected again, if a log record passes.
+        return Ok(());
+    }
+    let input = run.config.input.describe(RecordKind::Song);
+    check_any_readable(run, &run.songs, songs)?;
     let (rejected, records) = (songs.report.rejected, songs.report.records);
     let Some(first) = &songs.first_reject else {
         return Ok(());
@@ -49,7 +54,10 @@ pub(super) fn check_reject_limit(
     songs: &SourceCounts,
     logs: &SourceCounts,
 ) -> Result<()> {
-    check_any_readable(&run.logs, &run.config.logs, logs)?;
+    match run.replayed_run {
+        Some(_) => check_any_passed(songs, logs)?,
+        None => check_any_readable(run, &run.logs, logs)?,
+    }
     let limit = run.config.max_rejects;
     let excesses = [("song", songs), ("log", logs)]
         .map(|(kind, counts)| (exceeded_limits(limit, kind, counts), counts));
@@ -120,14 +128,15 @@ fn exceeded_limits(limit: MaxRejects, kind: &str, counts: &SourceCounts) -> Vec<
 
 /// Checks that at least one record of a source is well-formed JSON, if it has records.
 fn check_any_readable(
+    run: &RunContext<'_>,
     source: &InputSource,
-    input: impl std::fmt::Display,
     counts: &SourceCounts,
 ) -> Result<()> {
     if counts.report.records == 0 || counts.statuses.has_any_readable() {
         return Ok(());
     }
     let name = source.kind.singular();
+    let input = run.config.input.describe(source.kind);
     let error = Error::too_many_rejects(format!("no {name} record in {input} could be read"))
         .with_hint(format!(
             "check --{}; --max-rejects does not apply to this",
@@ -147,20 +156,21 @@ pub(super) fn check_has_events(run: &RunContext<'_>, logs: &LogReport) -> Result
     if !logs.has_no_events() {
         return Ok(());
     }
-    let (config, records) = (run.config, logs.input.records);
+    let records = logs.input.records;
+    let input = run.config.input.describe(RecordKind::Log);
     let finding = if records == 0 {
-        format!("there are no records in {}", config.logs)
+        format!("there are no records in {input}")
     } else if logs.filtered == records {
-        format!(
-            "none of the {records} records in {} is a NextSong event",
-            config.logs
-        )
+        format!("none of the {records} records in {input} is a NextSong event")
     } else {
         format!(
-            "none of the {records} records in {} is kept: {} filtered (page is not NextSong), {} rejected",
-            config.logs, logs.filtered, logs.input.rejected
+            "none of the {records} records in {input} is kept: {} filtered (page is not NextSong), {} rejected",
+            logs.filtered, logs.input.rejected
         )
     };
+    if run.replayed_run.is_some() {
+        return check_replay_has_events(run, finding);
+    }
     let hint = match run.logs.wrapper_hint() {
         Some(wrapper) if records > 0 => wrapper,
         _ => "check --logs".to_owned(),
@@ -177,6 +187,43 @@ pub(super) fn check_has_events(run: &RunContext<'_>, logs: &LogReport) -> Result
     Ok(())
 }
 
+/// Checks that a replay without events, which has songs or filtered events, does not replace a dataset with events. It
+/// may be loaded.
+fn check_replay_has_events(run: &RunContext<'_>, finding: String) -> Result<()> {
+    match forbidden_replacement(run)? {
+        None => Ok(()),
+        Some(forbidden) => Err(Error::failed(forbidden)
+            .with_reason(finding)
+            .with_hint("choose another --out")),
+    }
+}
+
+/// Checks that at least one record of a replay is not rejected again.
+fn check_any_passed(songs: &SourceCounts, logs: &SourceCounts) -> Result<()> {
+    let sum = |count: fn(&SourceCounts) -> u64| count(songs) + count(logs);
+    let (records, rejected) = (sum(|c| c.report.records), sum(|c| c.report.rejected));
+    if rejected < records {
+        return Ok(());
+    }
+    let first = [songs, logs]
+        .into_iter()
+        .find_map(|counts| counts.first_reject.as_ref());
+    let error = match records {
+        1 => Error::too_many_rejects("the only reject was rejected again"),
+        _ => Error::too_many_rejects(format!("all {records} rejects were rejected again")),
+    };
+    Err(match first {
+        Some(first) => error
+            .with_reason(format!("the first is {}", first.description))
+            .with_hint(
+                "correct the texts in a copy of a reject file, and name the copy with --edited",
+            ),
+        None => {
+            error.with_reason("none of them can be replayed, because their texts are cut or absent")
+        }
+    })
+}
+
 /// Describes what a run without events is not allowed to do. Returns `None` if it would not do that.
 fn forbidden_without_events(run: &RunContext<'_>) -> Result<Option<String>> {
     let config = run.config;
@@ -188,11 +235,17 @@ fn forbidden_without_events(run: &RunContext<'_>) -> Result<Option<String>> {
             "will not load a dataset without events into the warehouse".to_owned(),
         ));
     }
+    forbidden_replacement(run)
+}
+
+/// Describes the replacement of a dataset that has events by one without. Returns `None` if the output has no such
+/// dataset.
+fn forbidden_replacement(run: &RunContext<'_>) -> Result<Option<String>> {
     let rows = run.staging.published_songplays()?.unwrap_or(0);
     Ok((rows > 0).then(|| {
         format!(
             "will not replace the dataset in {}, which has {rows} songplays, with one without events",
-            config.out
+            run.config.out
         )
     }))
 }

@@ -7,16 +7,16 @@ use std::time::Instant;
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::executed_by::executed_by;
-use super::input_source::{InputSource, InputSources};
+use super::input_source::InputSource;
 use super::input_warnings::warn_about_input;
 use super::run_context::RunContext;
+use super::run_input::open_input;
 use super::source_counter::SourceCounts;
 use super::thread_pool::build_thread_pool;
 use super::timings::Timings;
-use super::{dimensions, logs, peak_rss, reject_limit, songs};
+use super::{dimensions, logs, peak_rss, reject_limit, replay, songs};
 use crate::config::RunConfig;
 use crate::error::Error;
-use crate::input::InputSpec;
 use crate::model::TableSchema;
 use crate::model::sparkify::SPARKIFY;
 use crate::observer::{Observer, WarningRecorder};
@@ -87,7 +87,7 @@ pub(super) fn run_with_timings(
     build_thread_pool(config.threads)?.install(|| {
         let _entered = span.enter();
         let stores = StoreOpener::new(config.s3.clone());
-        let sources = InputSources::open(config, &stores, timings)?;
+        let sources = open_input(config, &stores, timings)?;
         warn_about_input(&sources, progress);
         let locations = sources.resolved_locations();
         let staging = Staging::open(&stores, &config.out, locations, config.compression)?;
@@ -146,10 +146,11 @@ fn build_tables(
     run: &RunContext<'_>,
     began: Instant,
 ) -> std::result::Result<RunReport, RunFailure> {
+    replay::carry_over_rejects(run)?;
     run.progress
         .start_phase("songs", Some(run.songs.plan.bytes));
     let songs = songs::read_songs(run)?;
-    warn_if_no_records(run, &run.songs, &run.config.songs, &songs.counts);
+    warn_if_no_records(run, &run.songs, &songs.counts);
     if let Err(error) = reject_limit::check_songs(run, &songs.counts) {
         run.progress.finish_phase();
         let logs = LogReport {
@@ -165,7 +166,7 @@ fn build_tables(
     run.progress.start_phase("logs", Some(run.logs.plan.bytes));
     let logs = logs::process_logs(run, &lookup)?;
     run.progress.finish_phase();
-    warn_if_no_records(run, &run.logs, &run.config.logs, &logs.counts);
+    warn_if_no_records(run, &run.logs, &logs.counts);
     let log_report = LogReport {
         input: logs.counts.report.clone(),
         kept: logs.counts.kept - logs.duplicates,
@@ -220,15 +221,11 @@ fn input_failure(error: Error, mut report: RunReport) -> RunFailure {
 
 /// Warns about objects without records, which are valid but seldom intended. If there are no objects, all of
 /// them are loaded already, and there is nothing to warn about.
-fn warn_if_no_records(
-    run: &RunContext<'_>,
-    source: &InputSource,
-    locations: &InputSpec,
-    counts: &SourceCounts,
-) {
+fn warn_if_no_records(run: &RunContext<'_>, source: &InputSource, counts: &SourceCounts) {
     let objects = source.objects.len();
     if counts.report.records == 0 && objects > 0 {
         let name = source.kind.singular();
+        let locations = run.config.input.describe(source.kind);
         let s = if objects == 1 { "" } else { "s" };
         run.progress.warn(&format!(
             "no records in the {objects} {name} object{s} of {locations}"
@@ -252,6 +249,7 @@ fn build_report(
         status: RunOutcome::Ok,
         error: None,
         run: run.staging.run_id().to_owned(),
+        replayed_run: run.replayed_run.clone(),
         started_at: iso_8601(run.started_at),
         finished_at: iso_8601(Utc::now()),
         executed_by: executed_by(),

@@ -35,6 +35,8 @@ pub(super) struct RunContext<'a> {
     pub songs: InputSource,
     /// The log objects.
     pub logs: InputSource,
+    /// The id of the run whose rejects are tried again, if this is a replay.
+    pub replayed_run: Option<String>,
     /// The parts written so far.
     parts: Mutex<TableParts>,
 }
@@ -69,6 +71,7 @@ impl<'a> RunContext<'a> {
             kernels: StarKernels::new(&SPARKIFY),
             songs: sources.songs,
             logs: sources.logs,
+            replayed_run: sources.replayed_run,
             parts: Mutex::default(),
         }
     }

@@ -14,7 +14,7 @@ use super::split_stats::SplitStart;
 use super::timings::PipelineStage;
 use crate::decode::reject::Reject;
 use crate::error::Result;
-use crate::input::{InputObject, SplitNumber};
+use crate::input::{InputObject, RecordKind, SplitNumber};
 use crate::model::TableSchema;
 use crate::output::{PartWriter, RejectBuffer};
 use crate::star::fact::FactRows;
@@ -192,9 +192,13 @@ impl RecordSink for SongplayEncoder<'_> {
     fn write_reject(&mut self, object: &InputObject, reject: &Reject) -> Result<()> {
         let object = self.run.logs.display(object);
         let staging = self.run.staging;
-        self.output
-            .rejects
-            .write(staging.reject_context(), &object, reject.line + 1, reject)
+        self.output.rejects.write(
+            staging.reject_context(),
+            RecordKind::Log,
+            &object,
+            reject.line + 1,
+            reject,
+        )
     }
 }
 

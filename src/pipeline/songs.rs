@@ -124,6 +124,7 @@ impl RecordSink for SongCollector<'_> {
         let object = self.source.display(object);
         self.output.rejects.write(
             self.staging.reject_context(),
+            self.source.kind,
             &object,
             reject.line + 1,
             reject,

@@ -39,26 +39,22 @@ fn write_objects(
     source: &InputSource,
     counts: &[ObjectCounts],
 ) -> Result<()> {
-    assert_eq!(
-        source.objects.len(),
-        counts.len(),
-        "each object has its counts"
-    );
+    let counts = source.counts_by_source_object(counts);
     let row_group_rows = run.config.sizes.row_group_rows.max(1);
-    let groups = source.objects.chunks(row_group_rows);
-    for (group, counts) in groups.zip(counts.chunks(row_group_rows)) {
+    for (group, counts) in counts.chunks(row_group_rows).enumerate() {
         let began = Instant::now();
-        let rows = group
-            .iter()
-            .zip(counts)
-            .map(|(object, counts)| SourceObject {
+        let numbers = group * row_group_rows..;
+        let rows = numbers.zip(counts).map(|(number, counts)| {
+            let (object, etag) = source.source_object_identity(number);
+            SourceObject {
                 kind: source.kind.singular(),
-                object: source.canonical_name(object),
-                etag: object.meta.etag(),
+                object,
+                etag,
                 kept: counts.kept,
                 rejected: counts.rejected,
                 rejected_bytes: counts.rejected_bytes,
-            });
+            }
+        });
         let rows = build_source_objects(SPARKIFY.source_objects(), &rows.collect::<Vec<_>>())?;
         let count = rows.num_rows() as u64;
         run.timings.record(PipelineStage::Star, began, 0, count);

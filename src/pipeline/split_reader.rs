@@ -187,12 +187,18 @@ impl<'a> SplitReader<'a> {
         number: usize,
         task: &SegmentTask<'_>,
     ) -> Result<u64> {
-        // The decoder can detect the layout only if it reads an object from its first byte.
-        let layout = (task.segment.start > 0).then_some(task.object.layout);
-        self.decoder.begin_segment(layout);
+        self.decoder
+            .begin_segment(task.object.known_layout(task.segment.start));
+        let origin = task.object.rejected_at.as_deref();
+        // The limit keeps the sum with a position in the text from overflowing.
+        let first_offset = origin.map_or(0, |origin| origin.offset.min(u64::MAX >> 1));
         loop {
-            let records_end = self.decode_chunk(pass, task.segment.end)?;
-            for reject in self.decoder.take_rejects() {
+            let records_end = self.decode_chunk(pass, task.segment.end, first_offset)?;
+            for mut reject in self.decoder.take_rejects() {
+                if let Some(origin) = origin {
+                    // Also the second record of an edited text was first rejected there.
+                    (reject.line, reject.offset) = (origin.line, origin.offset);
+                }
                 pass.sink.write_reject(task.object, &reject)?;
                 pass.stats.count_reject(number, reject);
             }
@@ -240,11 +246,19 @@ impl<'a> SplitReader<'a> {
     }
 
     /// Decodes the buffered bytes of the current segment, and then makes room or reads more, as the decoder
-    /// needs. Returns the offset where the records of the segment end, once it is reached.
-    fn decode_chunk(&mut self, pass: &mut SplitPass<'_>, end: u64) -> Result<Option<u64>> {
-        let decoded = pass
-            .timer
-            .time_decode(|| self.decoder.decode(self.reader.chunk(), end));
+    /// needs. Returns the offset where the records of the segment end, once it is reached. `first_offset` is the
+    /// offset of the first byte for the decoder.
+    fn decode_chunk(
+        &mut self,
+        pass: &mut SplitPass<'_>,
+        end: u64,
+        first_offset: u64,
+    ) -> Result<Option<u64>> {
+        let decoded = pass.timer.time_decode(|| {
+            let mut chunk = self.reader.chunk();
+            chunk.offset += first_offset;
+            self.decoder.decode(chunk, end)
+        });
         self.reader.consume(decoded.consumed);
         self.context
             .progress

@@ -18,6 +18,8 @@ mod input_globs;
 mod logging;
 mod max_rejects;
 mod output_dir;
+mod rejects;
+mod replay;
 mod schema;
 mod snapshots;
 mod stdio;

@@ -68,6 +68,30 @@ fn run_with_rejects_and_its_reject_file() {
 }
 
 #[test]
+fn rejects_and_their_replay() {
+    let sandbox = sandbox_with_fixtures();
+    let accepted = ["--max-rejects=100%", "--quiet"];
+    sandbox.exec(&run_with_rejects(&accepted)).assert_success();
+    for (arguments, file) in [
+        (&["rejects", "dataset"][..], "rejects/table.txt"),
+        (
+            &["rejects", "dataset", "--by", "kind", "--json"],
+            "rejects/json.txt",
+        ),
+        (
+            &["replay", "--from=dataset", "--out=replayed", "--dry-run"],
+            "replay/dry-run.txt",
+        ),
+        (
+            &["replay", "--from=dataset", "--out=replayed"],
+            "replay/all-rejected-again.txt",
+        ),
+    ] {
+        sandbox.exec(arguments).assert_snapshot(file);
+    }
+}
+
+#[test]
 fn run_over_the_limit_and_its_clean() {
     let sandbox = sandbox_with_fixtures();
     sandbox

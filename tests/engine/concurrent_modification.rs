@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use sparkify::config::Location;
 use sparkify::config::{IoSizes, MaxRejects, RunConfig};
+use sparkify::config::{Location, RunInput};
 use sparkify::internals::storage::{ListMode, ObjectRange, RangeReader, StoreOpener};
 use sparkify::jobs::RunJob;
 use sparkify::observer::WarningCollector;
@@ -174,8 +174,10 @@ fn run_never_mixes_versions_of_a_replaced_file() {
     let path = input.logs_dir().join("a.json");
     fs::write(&path, &versions[0]).unwrap();
     let config = |out: &Path| RunConfig {
-        songs: Location::Local(input.songs_dir()).into(),
-        logs: Location::Local(input.logs_dir()).into(),
+        input: RunInput::Objects {
+            songs: Location::Local(input.songs_dir()).into(),
+            logs: Location::Local(input.logs_dir()).into(),
+        },
         out: Location::Local(out.to_owned()),
         s3: Default::default(),
         threads: 2,

@@ -5,9 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
-use sparkify::config::Location;
 use sparkify::config::{Glob, InputSpec};
 use sparkify::config::{IoSizes, LoadedObjects, MaxRejects, RunConfig};
+use sparkify::config::{Location, RunInput};
 use sparkify::internals::model::TableSchema;
 use sparkify::internals::model::sparkify::SPARKIFY;
 use sparkify::jobs::RunJob;
@@ -153,8 +153,10 @@ pub fn run_config(
     loaded: LoadedObjects,
 ) -> RunConfig {
     RunConfig {
-        songs: input_locations(songs.into()),
-        logs: input_locations(logs.into()),
+        input: RunInput::Objects {
+            songs: input_locations(songs.into()),
+            logs: input_locations(logs.into()),
+        },
         out: Location::Local(out.to_owned()),
         s3: Default::default(),
         threads: options.threads,

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 use proptest::sample::select;
-use sparkify::config::Location;
 use sparkify::config::{IoSizes, MaxRejects, RunConfig};
+use sparkify::config::{Location, RunInput};
 use sparkify::jobs::RunJob;
 use tempfile::TempDir;
 use testkit::property_tests::config::config_with_cases;
@@ -75,8 +75,10 @@ type EngineListing = (Vec<String>, u64, std::collections::BTreeMap<String, u64>)
 /// Returns what the engine lists: every object is a split of its own.
 fn engine_listing(songs: &Path, logs: &reference::ReferenceInput) -> Result<EngineListing, String> {
     let config = RunConfig {
-        songs: Location::Local(songs.to_owned()).into(),
-        logs: input_locations(logs.clone()),
+        input: RunInput::Objects {
+            songs: Location::Local(songs.to_owned()).into(),
+            logs: input_locations(logs.clone()),
+        },
         out: Location::Local(songs.with_file_name("dataset")),
         s3: Default::default(),
         threads: 2,

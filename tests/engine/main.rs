@@ -15,4 +15,5 @@ mod input_globs;
 mod merge_state;
 mod parquet_codecs;
 mod read_output;
+mod replay;
 mod user_reported_inputs;

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use sparkify::config::Location;
 use sparkify::config::{IoSizes, MaxRejects, RunConfig};
+use sparkify::config::{Location, RunInput};
 use sparkify::error::Result;
 use sparkify::jobs::RunJob;
 use sparkify::observer::WarningCollector;
@@ -38,8 +38,10 @@ fn run_pipeline(faults: FaultPlan) -> Result<RunReport> {
     write_file(&bucket, "logs/c.json", event_with_item(3));
     let location = |name: &str| Location::parse(format!("s3://music/{name}").as_ref()).unwrap();
     let config = RunConfig {
-        songs: location("songs").into(),
-        logs: location("logs").into(),
+        input: RunInput::Objects {
+            songs: location("songs").into(),
+            logs: location("logs").into(),
+        },
         out: location("dataset"),
         s3: anonymous_options(&server),
         threads: 2,

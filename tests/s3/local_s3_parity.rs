@@ -4,8 +4,8 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use sparkify::config::Location;
 use sparkify::config::{IoSizes, MaxRejects, RunConfig};
+use sparkify::config::{Location, RunInput};
 use sparkify::jobs::RunJob;
 use sparkify::observer::WarningCollector;
 use tempfile::TempDir;
@@ -67,8 +67,10 @@ impl LocalAndS3Input {
             false => Location::Local(self.folder.join(name)),
         };
         let config = RunConfig {
-            songs: location(songs).into(),
-            logs: location(logs).into(),
+            input: RunInput::Objects {
+                songs: location(songs).into(),
+                logs: location(logs).into(),
+            },
             out: out.clone(),
             s3: anonymous_options(&self.server),
             threads: 2,

@@ -23,5 +23,6 @@ mod dry_run;
 mod error_messages;
 mod failed_runs;
 mod input_locations;
+mod replay;
 mod s3_options;
 mod secret_leaks;

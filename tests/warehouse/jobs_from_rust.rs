@@ -6,9 +6,10 @@ use std::time::Duration;
 use sparkify::config::{Location, RunConfig, S3Options};
 use sparkify::jobs::{
     CleanJob, ConnectionConfig, ConnectionFlags, CreateTablesJob, ExistingTables, IamRole, LoadJob,
-    LoadTarget, QueryJob, QueryParams, RunJob, SAVED_QUERIES, WarehouseConfig,
+    LoadTarget, QueryJob, QueryParams, RejectsJob, RunJob, SAVED_QUERIES, WarehouseConfig,
 };
 use sparkify::observer::{Observer, WarningCollector};
+use sparkify::report::RejectGroupKey;
 use tempfile::TempDir;
 use testkit::postgres_server::shared_server;
 
@@ -89,6 +90,17 @@ fn every_job_runs_from_another_program() {
     let result = query.execute().unwrap();
     assert_eq!(result.rows.len(), 3);
     assert!(result.columns.iter().any(|column| column.is_number));
+
+    let rejects = RejectsJob {
+        from: out.clone(),
+        s3: S3Options::default(),
+        by: vec![RejectGroupKey::Reason],
+    };
+    let report = rejects.execute().unwrap();
+    assert_eq!(
+        (report.run, report.total.rejects),
+        (completed.report.run, 0)
+    );
 
     let clean = CleanJob {
         out,

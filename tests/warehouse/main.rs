@@ -21,12 +21,15 @@ mod tls;
 mod crash_recovery;
 mod dropped_or_emptied_tables;
 mod empty_runs;
+mod incremental_songs;
 mod load;
 mod load_order_independence;
 mod parquet_codecs;
 mod psql_load;
 mod rejected_loads;
+mod replay;
 mod sql_scripts;
+mod thirty_nights;
 mod triggers;
 mod upgrade;
 

@@ -6,6 +6,7 @@ pub(super) mod failure;
 pub(super) mod history;
 pub(super) mod load;
 pub(super) mod numbers;
+pub(super) mod rejects;
 pub(super) mod result_set;
 pub(super) mod run;
 pub(super) mod schema;

@@ -54,7 +54,7 @@ pub(crate) fn format_table(result: &ResultSet) -> String {
 
 /// Replaces the characters that would move the cursor of a terminal, change its colours or reverse the
 /// direction of text.
-fn sanitize_for_terminal(text: &str) -> String {
+pub(crate) fn sanitize_for_terminal(text: &str) -> String {
     text.replace(
         |c: char| {
             c.is_control()

@@ -26,6 +26,17 @@ fn write_run_summary(to: &mut String, report: &RunReport, out: &Location) -> std
         "; {} songplays match a song",
         format_count(report.matched_songplays)
     )?;
+    if let (Some(oldest), Some(newest)) = (&logs.oldest_event, &logs.newest_event) {
+        writeln!(
+            to,
+            "events from {} to {}",
+            display_time(oldest),
+            display_time(newest)
+        )?;
+    }
+    if let Some(replayed_run) = &report.replayed_run {
+        write_replay_counts(to, replayed_run, report)?;
+    }
     for (name, input) in [("song", &report.songs), ("log", &logs.input)] {
         if input.already_loaded_objects > 0 {
             writeln!(
@@ -87,6 +98,23 @@ fn write_run_summary(to: &mut String, report: &RunReport, out: &Location) -> std
     )
 }
 
+/// Writes how many records of a replay passed.
+fn write_replay_counts(
+    to: &mut String,
+    replayed_run: &str,
+    report: &RunReport,
+) -> std::fmt::Result {
+    let (songs, logs) = (&report.songs, &report.logs.input);
+    let rejected = songs.rejected + logs.rejected;
+    let passed = songs.records + logs.records - rejected;
+    writeln!(
+        to,
+        "replayed the rejects of run {replayed_run}: {} passed, {} rejected again",
+        format_count(passed),
+        format_count(rejected)
+    )
+}
+
 /// The maximum number of extensions of ignored objects on one line.
 const MAX_IGNORED_EXTENSIONS: usize = 10;
 
@@ -106,6 +134,12 @@ pub(crate) fn write_ignored(
         "ignored {name} objects: {} ({extensions})",
         format_count(objects)
     )
+}
+
+/// Shows a time of a report: `2018-11-15 10:00:12 UTC`.
+fn display_time(time: &str) -> String {
+    let seconds = time.split_once('.').map_or(time, |(seconds, _)| seconds);
+    format!("{} UTC", seconds.replace('T', " "))
 }
 
 /// Writes what was read. The last line has no line end, so that the caller can add to it.

@@ -45,13 +45,17 @@ impl DatasetLoad<'_> {
         if self.dataset.report().is_complete() {
             return Ok(());
         }
+        let reason = match self.dataset.report().replayed_run {
+            Some(_) => "it has only replayed rejects, and all other rows would be lost",
+            None => {
+                "the run left out objects that were loaded already, and their rows would be lost"
+            }
+        };
         Err(Error::usage(format!(
             "cannot empty the warehouse to load {}",
             self.dataset.location()
         ))
-        .with_reason(
-            "the run left out objects that were loaded already, and their rows would be lost",
-        )
+        .with_reason(reason)
         .with_hint("sparkify run --full-refresh builds and loads a dataset of all objects"))
     }
 

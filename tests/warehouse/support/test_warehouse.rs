@@ -83,6 +83,14 @@ impl TestWarehouse {
         out.join(latest["run"].as_str().unwrap())
     }
 
+    /// Returns the directory of a run below this location, complete or failed.
+    pub fn run_dir(&self, out: &str, run: &str) -> PathBuf {
+        match &self.s3 {
+            Some(s3) => s3.bucket(BUCKET).join(out).join(run),
+            None => self.path(out).join(run),
+        }
+    }
+
     /// Returns the recorded statements and the faults.
     pub fn faults(&self) -> &FaultInjector {
         self.simulator.faults()

@@ -1,0 +1,78 @@
+//! Executes the job of `sparkify run` and `sparkify replay`, and prints its result.
+
+use super::progress::TerminalProgress;
+use super::render::dry_run::dry_run_summary;
+use super::render::load::load_summary;
+use super::stderr::eprint_line;
+use super::stdout::{print, print_json, report_failure};
+use crate::error::Result;
+use crate::jobs::RunJob;
+use crate::observer::Observer;
+use crate::output::run_report::REPORT_VERSION;
+use crate::pipeline::RunFailure;
+
+/// What is done with a job, and what is printed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RunMode {
+    /// Whether the job is only shown.
+    pub dry_run: bool,
+    /// Whether the result is printed as JSON.
+    pub json: bool,
+    /// Whether no progress and no summary are shown.
+    pub quiet: bool,
+}
+
+/// Executes a job, or shows what it would do.
+///
+/// # Errors
+/// Returns the error of `job`, of the run or of the load. It is printed as JSON if the mode says so.
+pub(super) fn run_job(
+    mode: RunMode,
+    job: impl FnOnce(&dyn Observer) -> Result<RunJob>,
+) -> Result<()> {
+    execute(mode, job).map_err(|RunFailure { error, report }| match report {
+        Some(report) if mode.json => {
+            // The failure itself is more important than a failure to print it.
+            let _ = print_json(&report);
+            error
+        }
+        _ => report_failure(error, mode.json, ("report_version", REPORT_VERSION)),
+    })
+}
+
+fn execute(
+    mode: RunMode,
+    job: impl FnOnce(&dyn Observer) -> Result<RunJob>,
+) -> std::result::Result<(), RunFailure> {
+    let progress = TerminalProgress::new(mode.quiet);
+    let job = job(&progress)?;
+    if mode.dry_run {
+        return Ok(print_plan(&job, mode.json)?);
+    }
+    let completed = job.execute(&progress)?;
+    if let Some(load) = &completed.load
+        && !mode.quiet
+    {
+        eprint_line(&format!("\n{}", load_summary(load)));
+    }
+    if mode.json {
+        print_json(&completed)?;
+    }
+    Ok(())
+}
+
+/// Prints what a run would do.
+fn print_plan(job: &RunJob, json: bool) -> Result<()> {
+    let plan = job.plan()?;
+    if json {
+        return print_json(&plan);
+    }
+    print(&dry_run_summary(&plan.run))?;
+    match (&plan.load_script, &job.load) {
+        (Some(script), Some(target)) => print(&format!(
+            "\n-- into {}\n\n{script}",
+            target.warehouse.connection
+        )),
+        _ => Ok(()),
+    }
+}
