@@ -21,6 +21,7 @@ mod tls;
 mod crash_recovery;
 mod dropped_or_emptied_tables;
 mod empty_runs;
+mod history;
 mod incremental_songs;
 mod load;
 mod load_order_independence;
