@@ -27,8 +27,8 @@ pub mod model {
     //! The description of the star schema.
 
     pub use crate::model::{
-        CalendarPart, ColumnSchema, ColumnType, Distribution, EngineValue, FactRule, FieldType,
-        LookupRule, Model, OrderTerm, PickRule, RecordField, RecordFilter, RecordSchema,
+        AddedColumn, CalendarPart, ColumnSchema, ColumnType, Distribution, EngineValue, FactRule,
+        FieldType, LookupRule, Model, OrderTerm, PickRule, RecordField, RecordFilter, RecordSchema,
         RedshiftLayout, Reference, TableRule, TableSchema, ValueSource,
     };
 

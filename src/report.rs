@@ -4,9 +4,12 @@ pub use crate::output::clean::{CleanPlan, RunEntry, RunState};
 pub use crate::output::reject_groups::{
     RejectCounts, RejectExample, RejectGroup, RejectGroupKey, RejectsReport,
 };
+pub use crate::output::run_log::{RunLogEntry, RunLogState};
 pub use crate::output::run_report::{
     InputReport, LogReport, REPORT_VERSION, RunOutcome, RunReport, StageReport, TableReport,
+    UnknownKeyReport,
 };
 pub use crate::pipeline::{InputPlan, RunFailure, RunPlan, SplitPlan};
 pub use crate::warehouse::load::{LoadReport, NewestLoad, TableChangeCounts};
+pub use crate::warehouse::load_log::LoadEntry;
 pub use crate::warehouse::query::{ResultColumn, ResultSet};

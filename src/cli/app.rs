@@ -9,7 +9,7 @@ use super::logging::start_logging;
 use super::stderr::eprint_line;
 use super::usage_error::print_usage_error;
 use super::{
-    bench, clean, create_tables, generate, help, load, query, rejects, replay, run, schema,
+    bench, clean, create_tables, generate, help, history, load, query, rejects, replay, run, schema,
 };
 use crate::error::Result;
 
@@ -33,6 +33,7 @@ const EXAMPLES: &str = r"Examples:
   sparkify create-tables --warehouse postgres://etl@localhost/music
   sparkify load --from warehouse \
     --warehouse postgres://etl@localhost/music
+  sparkify history --warehouse postgres://etl@localhost/music
   sparkify rejects warehouse
   sparkify replay --from warehouse --edited fixed.jsonl --out replayed
   sparkify query top-songs --from 2018-11-01 --to 2018-12-01 \
@@ -49,6 +50,7 @@ enum Command {
     Run(run::RunArgs),
     CreateTables(create_tables::CreateTablesArgs),
     Load(load::LoadArgs),
+    History(history::HistoryArgs),
     Rejects(rejects::RejectsArgs),
     Replay(replay::ReplayArgs),
     Query(query::QueryArgs),
@@ -79,6 +81,7 @@ fn run_command(command: Command) -> Result<()> {
         Command::Run(args) => run::main(args),
         Command::CreateTables(args) => create_tables::main(args),
         Command::Load(args) => load::main(args),
+        Command::History(args) => history::main(args),
         Command::Rejects(args) => rejects::main(args),
         Command::Replay(args) => replay::main(args),
         Command::Query(args) => query::main(args),

@@ -9,7 +9,7 @@ use super::render::numbers::format_count;
 use super::stderr::eprint_line;
 use super::stdout::{print, print_json, report_failure};
 use crate::error::{Error, Result};
-use crate::jobs::CreateTablesJob;
+use crate::jobs::{CreateTablesJob, ExistingTables, TableChange, TablesReport};
 use crate::warehouse::create_tables::{ConfirmDrop, ExistingTableTotals};
 
 /// The version of the document that `--json` prints.
@@ -18,8 +18,9 @@ const CREATE_VERSION: u32 = 1;
 /// Create the tables in a warehouse
 ///
 /// Creates the tables songplays, users, songs, artists and time, the state_ tables with the merge state
-/// that loads need, and load_history, in one transaction. Tables that exist stay as they are. Fails if
-/// some tables are missing and others have rows; sparkify run --full-refresh creates the missing ones.
+/// that loads need, and load_history, in one transaction. Tables that exist stay as they are; with
+/// --upgrade, those of an older version become those of this one. Fails if some tables are missing and
+/// others have rows; sparkify run --full-refresh creates the missing ones.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = help::with_exit_codes(EXAMPLES))]
 pub(super) struct CreateTablesArgs {
@@ -28,6 +29,12 @@ pub(super) struct CreateTablesArgs {
     /// Asks for confirmation if they have rows.
     #[arg(long)]
     drop: bool,
+    /// Upgrade tables of an older version
+    ///
+    /// Renames tables and adds columns in one transaction, and keeps all rows. Loads wait in the meantime.
+    /// Tables of this version stay as they are. --dry-run prints the upgrade from version 0.1.0.
+    #[arg(long, conflicts_with = "drop")]
+    upgrade: bool,
     /// Drop without confirmation
     #[arg(long, requires = "drop")]
     yes: bool,
@@ -46,6 +53,7 @@ pub(super) struct CreateTablesArgs {
 
 const EXAMPLES: &str = r"Examples:
   sparkify create-tables --warehouse postgres://etl@localhost/music
+  sparkify create-tables --config dwh.cfg --upgrade
   sparkify create-tables --config dwh.cfg --drop --yes
   sparkify create-tables \
     --warehouse redshift://etl@cluster.example.com:5439/dev --dry-run";
@@ -60,7 +68,11 @@ fn create_tables(args: &CreateTablesArgs) -> Result<()> {
     let progress = TerminalProgress::new(true);
     let job = CreateTablesJob {
         warehouse: args.warehouse.resolve(None, &progress)?.require()?,
-        drop: args.drop,
+        existing: match (args.upgrade, args.drop) {
+            (true, _) => ExistingTables::Upgrade,
+            (_, true) => ExistingTables::Drop,
+            _ => ExistingTables::Keep,
+        },
     };
     if args.dry_run {
         return print(&job.script());
@@ -70,10 +82,7 @@ fn create_tables(args: &CreateTablesArgs) -> Result<()> {
     let confirm: Option<ConfirmDrop<'_>> = (!args.yes).then_some(&confirm);
     let report = job.execute(confirm, &progress)?;
     if !args.quiet {
-        eprint_line(&match report.created {
-            0 => format!("all tables exist in {address}"),
-            tables => format!("created {tables} tables in {address}"),
-        });
+        eprint_line(&summary(&report, job.existing));
     }
     if args.json {
         print_json(&serde_json::json!({
@@ -81,10 +90,36 @@ fn create_tables(args: &CreateTablesArgs) -> Result<()> {
             "status": "ok",
             "warehouse": report.warehouse,
             "dropped": report.dropped,
+            "upgraded": report.upgraded,
             "created": report.created,
         }))?;
     }
     Ok(())
+}
+
+/// Returns what was done, in one line or more.
+fn summary(report: &TablesReport, existing: ExistingTables) -> String {
+    let address = &report.warehouse;
+    let mut lines: Vec<String> = report.upgraded.iter().map(change_text).collect();
+    lines.push(match (report.created, lines.is_empty(), existing) {
+        (0, true, ExistingTables::Upgrade) => format!("nothing to upgrade in {address}"),
+        (0, true, ExistingTables::Keep | ExistingTables::Drop) => {
+            format!("all tables exist in {address}")
+        }
+        (0, false, _) => format!("upgraded {address}"),
+        (tables, true, _) => format!("created {tables} tables in {address}"),
+        (tables, false, _) => format!("upgraded {address}, and created {tables} tables"),
+    });
+    lines.join("\n")
+}
+
+fn change_text(change: &TableChange) -> String {
+    match change {
+        TableChange::RenameTable { table, from } => format!("renamed {from} to {table}"),
+        TableChange::AddColumn { table, column } => {
+            format!("added column {column} to {table}")
+        }
+    }
 }
 
 /// Asks for confirmation to drop tables that have rows.

@@ -10,6 +10,7 @@ mod clean;
 mod create_tables;
 mod generate;
 mod help;
+mod history;
 mod load;
 mod logging;
 mod progress;

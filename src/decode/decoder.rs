@@ -16,6 +16,7 @@ use super::reject::{Reject, RejectReason};
 use super::resync::Resync;
 use super::scanner::Scanner;
 use super::sniff::{self, RecordLayout, UTF8_BOM};
+use super::unknown_keys::UnknownKey;
 use super::value;
 use super::value_span::{RecordSpan, ValueKind, ValueSpan};
 use crate::model::{RecordFilter, RecordSchema};
@@ -54,7 +55,7 @@ impl Decoder {
             schema,
             block: RecordBlock::new(keys.len()),
             batch: BatchBuilder::new(schema, max_rows.max(1)),
-            scanner: Scanner::new(keys),
+            scanner: Scanner::new(keys, schema.unused_keys),
             counts: RecordCounts::default(),
             rejects: Vec::new(),
             newlines: 0,
@@ -66,12 +67,13 @@ impl Decoder {
         }
     }
 
-    /// Prepares for new input and discards all rows, rejects and counts.
+    /// Prepares for new input and discards all rows, rejects, unknown keys and counts.
     pub fn reset(&mut self) {
         self.block.clear();
         self.batch.clear();
         self.counts = RecordCounts::default();
         self.rejects.clear();
+        self.scanner.clear_unknown_keys();
         self.begin_segment(None);
     }
 
@@ -119,6 +121,17 @@ impl Decoder {
     /// Takes the rejects so far, in order.
     pub fn take_rejects(&mut self) -> Vec<Reject> {
         std::mem::take(&mut self.rejects)
+    }
+
+    /// Takes the unknown keys since they were last taken. Each key is returned once between two resets, for its
+    /// first occurrence in a record that is a JSON object in UTF-8, whatever becomes of the record.
+    pub fn take_unknown_keys(&mut self) -> Vec<UnknownKey> {
+        self.scanner.take_unknown_keys()
+    }
+
+    /// Returns true if there were more unknown keys since the last reset than are returned.
+    pub fn has_more_unknown_keys(&self) -> bool {
+        self.scanner.has_more_unknown_keys()
     }
 
     /// Returns the rows so far as a record batch and begins the next batch.
@@ -172,9 +185,11 @@ impl Decoder {
                     at = span.end;
                 }
                 Err(error) if may_be_incomplete(chunk, at, error) => {
+                    self.scanner.discard_pending_keys();
                     return result(at, DecodeStatus::NeedInput);
                 }
                 Err(error) => {
+                    self.scanner.discard_pending_keys();
                     self.append_block(chunk);
                     self.begin_syntax_reject(chunk, at, error);
                     at = match self.skip_reject(chunk, at) {
@@ -266,6 +281,7 @@ impl Decoder {
         self.is_array_open = self.is_array;
         self.counts.records += 1;
         if !span.is_ascii && simdutf8::basic::from_utf8(bytes).is_err() {
+            self.scanner.discard_pending_keys();
             self.append_block(chunk);
             self.counts.rejected += 1;
             let reject = Reject::from_record(
@@ -276,10 +292,16 @@ impl Decoder {
                 "invalid UTF-8",
             );
             self.rejects.push(reject);
-        } else if self.is_kept(chunk.padded) {
-            self.block.push(record);
         } else {
-            self.counts.filtered += 1;
+            if self.scanner.has_pending_keys() {
+                self.scanner
+                    .keep_pending_keys(chunk.padded, start, record.line);
+            }
+            if self.is_kept(chunk.padded) {
+                self.block.push(record);
+            } else {
+                self.counts.filtered += 1;
+            }
         }
         if span.has_control_whitespace {
             self.newlines += count_newlines(bytes);

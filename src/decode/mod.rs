@@ -28,6 +28,7 @@ pub(crate) mod scanner;
 pub(crate) mod sniff;
 mod span_value;
 mod structural_index;
+pub(crate) mod unknown_keys;
 pub(crate) mod value;
 pub(crate) mod value_span;
 

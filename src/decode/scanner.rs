@@ -12,6 +12,7 @@ use super::lexer::{ScanResult, check_unicode_escape, scan_literal, scan_number, 
 use super::open_levels::OpenLevels;
 use super::padded_bytes::byte_at;
 use super::structural_index::StructuralIndex;
+use super::unknown_keys::{UnknownKey, UnknownKeys};
 use super::value;
 use super::value_span::{ABSENT, RecordSpan, ValueKind, ValueSpan};
 
@@ -34,7 +35,12 @@ struct ScannedString {
 /// Scans records for the values of a list of keys.
 #[derive(Debug)]
 pub(crate) struct Scanner {
+    /// The known keys. The first of them have a span.
     keys: Vec<&'static str>,
+    /// The number of keys that have a span.
+    num_spans: usize,
+    /// The keys that are not known. Each of them that is predicted has been noticed.
+    unknown_keys: UnknownKeys,
     /// One prediction for each member; `None` where the bytes are too long to be predicted.
     predictions: Vec<Option<KeyPrediction>>,
     structurals: StructuralIndex,
@@ -43,10 +49,15 @@ pub(crate) struct Scanner {
 }
 
 impl Scanner {
-    /// Returns a scanner that fills one span for each of `keys`.
-    pub(crate) fn new(keys: Vec<&'static str>) -> Self {
+    /// Returns a scanner that fills one span for each of `keys`. All keys that are neither among them nor among
+    /// `unused_keys` are unknown.
+    pub(crate) fn new(mut keys: Vec<&'static str>, unused_keys: &[&'static str]) -> Self {
+        let num_spans = keys.len();
+        keys.extend(unused_keys);
         Self {
             keys,
+            num_spans,
+            unknown_keys: UnknownKeys::default(),
             predictions: Vec::new(),
             structurals: StructuralIndex::new(),
             next_structural: 0,
@@ -59,6 +70,55 @@ impl Scanner {
         self.next_structural = 0;
     }
 
+    /// Returns true if the record that was scanned last is the first to have an unknown key.
+    #[inline(always)]
+    pub(crate) fn has_pending_keys(&self) -> bool {
+        self.unknown_keys.has_pending()
+    }
+
+    /// Keeps the unknown keys of the record that was scanned last, which is valid and begins at `start`. `line`
+    /// is the number of newlines from the start of the segment to the record.
+    #[cold]
+    pub(crate) fn keep_pending_keys(&mut self, bytes: &[u8], start: usize, line: u64) {
+        self.unknown_keys.keep_pending(bytes, start, line);
+    }
+
+    /// Forgets the unknown keys that only the record that was scanned last has, because it is not valid or not
+    /// complete.
+    #[cold]
+    pub(crate) fn discard_pending_keys(&mut self) {
+        if self.unknown_keys.has_pending() {
+            self.unknown_keys.discard_pending();
+            self.forget_unknown_predictions();
+        }
+    }
+
+    /// Forgets all unknown keys: the next records are those of another split.
+    pub(crate) fn clear_unknown_keys(&mut self) {
+        self.unknown_keys.clear();
+        self.forget_unknown_predictions();
+    }
+
+    /// Takes the unknown keys since they were last taken, in the order of their first occurrences.
+    pub(crate) fn take_unknown_keys(&mut self) -> Vec<UnknownKey> {
+        self.unknown_keys.take()
+    }
+
+    /// Returns true if there are more unknown keys than can be listed.
+    pub(crate) fn has_more_unknown_keys(&self) -> bool {
+        self.unknown_keys.has_more()
+    }
+
+    /// Forgets the predictions of unknown keys, so that such keys are noticed again.
+    fn forget_unknown_predictions(&mut self) {
+        let unknown = NextToken::Value(self.keys.len());
+        for prediction in &mut self.predictions {
+            if prediction.is_some_and(|prediction| prediction.next == unknown) {
+                *prediction = None;
+            }
+        }
+    }
+
     /// Scans the record whose `{` is at `start` and fills `spans`: one for each key, in order. `bytes`
     /// should end in [`PADDING`](super::padded_bytes::PADDING) zeros. An error at or after the end of the data
     /// means that the record is incomplete.
@@ -68,7 +128,7 @@ impl Scanner {
         start: usize,
         spans: &mut [ValueSpan],
     ) -> ScanResult<RecordSpan> {
-        debug_assert_eq!(spans.len(), self.keys.len(), "each key has a span");
+        debug_assert_eq!(spans.len(), self.num_spans, "each key has a span");
         spans.fill(ABSENT);
         let mut cursor = Cursor {
             pos: start,
@@ -136,7 +196,7 @@ impl Scanner {
                     (after.pos, after.structural, after.control_whitespace);
                 span
             };
-            // The index of an ignored key is past the spans.
+            // The index of an unused or unknown key is past the spans.
             if let Some(target) = spans.get_mut(index) {
                 *target = span;
             }
@@ -183,7 +243,11 @@ impl Scanner {
         if next != NextToken::RecordEnd {
             let key;
             (key, cursor) = self.scan_key(bytes, cursor)?;
-            next = NextToken::Value(self.key_index(bytes, key));
+            let index = self.key_index(bytes, key);
+            if index == self.keys.len() {
+                self.unknown_keys.notice(bytes, key);
+            }
+            next = NextToken::Value(index);
             cursor = skip_whitespace(bytes, cursor);
         }
         let prediction = KeyPrediction::new(
@@ -202,7 +266,7 @@ impl Scanner {
         Ok((next, cursor))
     }
 
-    /// Returns the index of the span of a key; the number of keys if the key is not one of them.
+    /// Returns the index of a key; the number of keys if the key is unknown.
     fn key_index(&self, bytes: &[u8], key: ValueSpan) -> usize {
         let raw = &bytes[key.start..key.end];
         let mut decoded = Vec::new();
@@ -401,7 +465,7 @@ mod tests {
             .map(|n| format!("\"{n}\":1"))
             .collect();
         let record = format!("{{{}}}", members.join(","));
-        let mut scanner = Scanner::new(vec!["2"]);
+        let mut scanner = Scanner::new(vec!["2"], &[]);
         let mut spans = [ABSENT; 1];
         let scanned = scanner
             .scan_record(record.as_bytes(), 0, &mut spans)
@@ -415,7 +479,7 @@ mod tests {
     #[test]
     fn long_key_disables_only_its_own_prediction() {
         let record = format!("{{\"{}\":1,\"a\":2,\"b\":3}}", "k".repeat(MAX_PREDICTIONS));
-        let mut scanner = Scanner::new(vec!["b"]);
+        let mut scanner = Scanner::new(vec!["b"], &[]);
         let mut spans = [ABSENT; 1];
         scanner
             .scan_record(record.as_bytes(), 0, &mut spans)
@@ -429,6 +493,6 @@ mod tests {
     #[cfg(debug_assertions)]
     #[should_panic(expected = "each key has a span")]
     fn key_without_span_fails_loudly() {
-        let _ = Scanner::new(vec!["a"]).scan_record(b"{}", 0, &mut []);
+        let _ = Scanner::new(vec!["a"], &[]).scan_record(b"{}", 0, &mut []);
     }
 }

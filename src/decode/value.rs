@@ -39,6 +39,23 @@ const NOT_DOUBLE: ValueError = ValueError {
 /// # Errors
 /// Returns an error if the text has a lone surrogate (`encoding`) or, failing that, U+0000 (`nul`).
 pub fn unescape(raw: &[u8], out: &mut Vec<u8>) -> Result<(), ValueError> {
+    unescape_with(raw, out, || Err(LONE_SURROGATE))
+}
+
+/// Appends the decoded text of a JSON string to `out`, and U+FFFD in place of each lone surrogate.
+pub(super) fn unescape_lossy(raw: &[u8], out: &mut Vec<u8>) {
+    // U+0000 is a character like any other here.
+    let _ = unescape_with(raw, out, || Ok((char::REPLACEMENT_CHARACTER, 6)));
+}
+
+/// Appends the decoded text of a JSON string to `out`. `lone_surrogate` returns the character in place of a
+/// lone surrogate and the length of its escape, or an error.
+#[inline(always)]
+fn unescape_with(
+    raw: &[u8],
+    out: &mut Vec<u8>,
+    lone_surrogate: impl Fn() -> Result<(char, usize), ValueError>,
+) -> Result<(), ValueError> {
     let mut has_nul = false;
     let mut rest = raw;
     while let Some(at) = memchr::memchr(b'\\', rest) {
@@ -50,7 +67,7 @@ pub fn unescape(raw: &[u8], out: &mut Vec<u8>) -> Result<(), ValueError> {
             Some(b'n') => ('\n', 2),
             Some(b'r') => ('\r', 2),
             Some(b't') => ('\t', 2),
-            Some(b'u') => decode_unicode_escape(escape).ok_or(LONE_SURROGATE)?,
+            Some(b'u') => decode_unicode_escape(escape).map_or_else(&lone_surrogate, Ok)?,
             Some(&same) => (char::from(same), 2),
             None => break,
         };
@@ -63,6 +80,7 @@ pub fn unescape(raw: &[u8], out: &mut Vec<u8>) -> Result<(), ValueError> {
 }
 
 /// Returns the character of a `\uXXXX` escape or of a surrogate pair, and its length in bytes.
+#[inline(always)]
 fn decode_unicode_escape(escape: &[u8]) -> Option<(char, usize)> {
     let unit = |at: usize| {
         let digits = escape.get(at..at + 6)?.strip_prefix(b"\\u")?;

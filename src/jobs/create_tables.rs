@@ -3,15 +3,18 @@
 use crate::error::Result;
 use crate::observer::Observer;
 use crate::warehouse::WarehouseConfig;
-use crate::warehouse::create_tables::{ConfirmDrop, create_missing_tables, ddl_script};
+use crate::warehouse::create_tables::{
+    ConfirmDrop, ExistingTables, TablesOutcome, create_missing_tables, ddl_script,
+};
+use crate::warehouse::sql::generator::TableChange;
 
 /// A creation of the tables that are missing in a warehouse.
 #[derive(Debug, Clone)]
 pub struct CreateTablesJob {
     /// The warehouse.
     pub warehouse: WarehouseConfig,
-    /// Whether all tables are dropped first.
-    pub drop: bool,
+    /// What happens to the tables that exist.
+    pub existing: ExistingTables,
 }
 
 /// The result of a [`CreateTablesJob`].
@@ -21,33 +24,43 @@ pub struct TablesReport {
     pub warehouse: String,
     /// Whether the tables were dropped first.
     pub dropped: bool,
+    /// The changes of tables of an older version, in order.
+    pub upgraded: Vec<TableChange>,
     /// Number of tables that were created.
     pub created: usize,
 }
 
 impl CreateTablesJob {
-    /// Creates the tables, in one transaction. Before tables with rows are dropped, `confirm` is asked, if given.
+    /// Creates the missing tables, and upgrades or drops the others, in one transaction. Before tables with rows are
+    /// dropped, `confirm` is asked, if given.
     ///
     /// # Errors
-    /// Returns an error if the warehouse cannot be reached or rejects a statement, if a table is missing while others
-    /// have rows, or if `confirm` fails. The tables are unchanged then.
+    /// Returns an error if the warehouse cannot be reached or rejects a statement, if a table does not match, if one is
+    /// missing while others have rows, or if `confirm` fails. The tables are unchanged then.
     pub fn execute(
         &self,
         confirm: Option<ConfirmDrop<'_>>,
         observer: &dyn Observer,
     ) -> Result<TablesReport> {
         let _span = tracing::info_span!("create_tables").entered();
-        let created = create_missing_tables(&self.warehouse, self.drop, confirm, observer)?;
-        tracing::info!(warehouse = %self.warehouse.connection, created, "checked the tables");
+        let outcome = create_missing_tables(&self.warehouse, self.existing, confirm, observer)?;
+        let TablesOutcome { upgraded, created } = outcome;
+        tracing::info!(
+            warehouse = %self.warehouse.connection,
+            created,
+            changes = upgraded.len(),
+            "checked the tables"
+        );
         Ok(TablesReport {
             warehouse: self.warehouse.connection.to_string(),
-            dropped: self.drop,
+            dropped: self.existing == ExistingTables::Drop,
+            upgraded,
             created,
         })
     }
 
-    /// Returns the SQL that creates all tables, without connecting to the warehouse.
+    /// Returns the SQL without connecting to the warehouse. That of an upgrade begins with the tables of version 0.1.0.
     pub fn script(&self) -> String {
-        ddl_script(self.warehouse.connection.dialect, self.drop)
+        ddl_script(self.warehouse.connection.dialect, self.existing)
     }
 }

@@ -7,8 +7,9 @@
 //! |---|---|---|
 //! | [`RunJob`] | builds a dataset from songs and logs, or replays the rejects of another run, and loads it if a warehouse is named | [`CompletedRun`] |
 //! | [`LoadJob`] | loads a published dataset into a warehouse | [`LoadReport`](crate::report::LoadReport) |
-//! | [`CreateTablesJob`] | creates the tables of a warehouse | [`TablesReport`] |
+//! | [`CreateTablesJob`] | creates or upgrades the tables of a warehouse | [`TablesReport`] |
 //! | [`CleanJob`] | removes abandoned, failed and superseded runs | [`CleanPlan`](crate::report::CleanPlan) |
+//! | [`HistoryJob`] | lists the loads of a warehouse, or the runs at an output | [`History`] |
 //! | [`RejectsJob`] | shows what a run rejected | [`RejectsReport`](crate::report::RejectsReport) |
 //! | [`QueryJob`] | runs a saved query in a warehouse | [`ResultSet`](crate::report::ResultSet) |
 //!
@@ -19,6 +20,7 @@
 
 mod clean;
 mod create_tables;
+mod history;
 mod load;
 mod load_target;
 mod query;
@@ -28,6 +30,7 @@ mod schema;
 
 pub use clean::CleanJob;
 pub use create_tables::{CreateTablesJob, TablesReport};
+pub use history::{History, HistoryJob, HistorySource};
 pub use load::LoadJob;
 pub use load_target::LoadTarget;
 pub use query::QueryJob;
@@ -40,7 +43,8 @@ pub use crate::warehouse::WarehouseConfig;
 pub use crate::warehouse::connect::config::{ConnectionConfig, ConnectionFlags};
 pub use crate::warehouse::connect::config_file::ConfigFile;
 pub use crate::warehouse::connect::tls::{RootCerts, TlsConfig, TlsMode};
-pub use crate::warehouse::create_tables::{ConfirmDrop, ExistingTableTotals};
+pub use crate::warehouse::create_tables::{ConfirmDrop, ExistingTableTotals, ExistingTables};
 pub use crate::warehouse::dialect::Dialect;
 pub use crate::warehouse::iam_role::IamRole;
 pub use crate::warehouse::query::{QueryParams, SAVED_QUERIES, SavedQuery};
+pub use crate::warehouse::sql::generator::TableChange;

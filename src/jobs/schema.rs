@@ -2,7 +2,7 @@
 
 use crate::model::sparkify::SPARKIFY;
 use crate::schema::{data_dictionary, dbt_sources, json_document};
-use crate::warehouse::create_tables::ddl_script;
+use crate::warehouse::create_tables::{ExistingTables, ddl_script};
 use crate::warehouse::dialect::Dialect;
 
 /// A format of the description of the star schema.
@@ -23,7 +23,7 @@ pub fn schema_document(format: SchemaFormat) -> String {
     match format {
         SchemaFormat::Json => json_document(&SPARKIFY),
         SchemaFormat::Markdown => data_dictionary(&SPARKIFY),
-        SchemaFormat::Sql(dialect) => ddl_script(dialect, false),
+        SchemaFormat::Sql(dialect) => ddl_script(dialect, ExistingTables::Keep),
         SchemaFormat::Dbt => dbt_sources(&SPARKIFY),
     }
 }

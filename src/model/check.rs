@@ -23,6 +23,7 @@ impl Model {
             let context = |problem: Problem| format!("table {}: {problem}", table.name);
             self.check_columns(table).map_err(context)?;
             self.check_references(table).map_err(context)?;
+            check_added_columns(table).map_err(context)?;
             match table.rule {
                 TableRule::Fact(rule) => self.check_fact(table, rule).map_err(context)?,
                 TableRule::Pick(rule) => self.check_pick(table, rule).map_err(context)?,
@@ -48,6 +49,12 @@ impl Model {
             let are_distinct = columns.len() == table.columns.len();
             ensure(are_distinct, || {
                 format!("table {}: a column occurs twice", table.name)
+            })?;
+        }
+        let former = self.all_tables().flat_map(|table| table.former_names);
+        for name in former {
+            ensure(names.insert(name), || {
+                format!("the old name {name} is that of another table")
             })?;
         }
         let is_table = |name: &str| ensure(names.contains(name), || format!("no table {name}"));
@@ -335,6 +342,26 @@ fn ensure(is_right: bool, problem: impl FnOnce() -> Problem) -> Result<(), Probl
         true => Ok(()),
         false => Err(problem()),
     }
+}
+
+/// Columns that were added to a table are its last ones, as an upgrade adds them, and older rows have a value for them.
+fn check_added_columns(table: &TableSchema) -> Result<(), Problem> {
+    let first = table
+        .columns
+        .iter()
+        .position(|column| column.added.is_some());
+    for column in first.map_or(&[][..], |first| &table.columns[first..]) {
+        let fits = column
+            .added
+            .is_some_and(|added| added.fill.is_some() != column.nullable);
+        ensure(fits, || {
+            format!("column {}: an upgrade cannot add it", column.name)
+        })?;
+    }
+    ensure(
+        first.is_none_or(|first| first >= table.key_len.max(1)),
+        || "an upgrade cannot add the primary key".to_owned(),
+    )
 }
 
 /// Checks that a table has one column for each of the values, and no other.

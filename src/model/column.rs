@@ -155,9 +155,29 @@ pub struct ColumnSchema {
     pub source: ValueSource,
     /// What the values mean, as a sentence of the data dictionary.
     pub description: &'static str,
+    /// Since when a warehouse has the column, if the first version did not have it.
+    pub added: Option<AddedColumn>,
+}
+
+/// A column that a table of a warehouse did not have from the beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AddedColumn {
+    /// The version that added it.
+    pub version: &'static str,
+    /// The value that older rows get, as a literal of SQL; `None` for null.
+    pub fill: Option<&'static str>,
 }
 
 impl ColumnSchema {
+    /// Returns the same column, which a version has added, with the value that older rows get as a literal of SQL;
+    /// `None` for null.
+    pub const fn added_in(self, version: &'static str, fill: Option<&'static str>) -> Self {
+        Self {
+            added: Some(AddedColumn { version, fill }),
+            ..self
+        }
+    }
+
     /// Returns the same column, which may be null.
     pub const fn or_null(self) -> Self {
         Self {
@@ -180,5 +200,6 @@ pub(in crate::model) const fn column(
         nullable: false,
         source,
         description,
+        added: None,
     }
 }

@@ -12,7 +12,7 @@ pub(crate) mod sparkify;
 mod star;
 mod table;
 
-pub use column::{CalendarPart, ColumnSchema, ColumnType, EngineValue, ValueSource};
+pub use column::{AddedColumn, CalendarPart, ColumnSchema, ColumnType, EngineValue, ValueSource};
 pub use record::{FieldType, RecordField, RecordFilter, RecordSchema};
 pub use rule::{FactRule, LookupRule, OrderTerm, PickRule, TableRule};
 pub use star::Model;

@@ -12,6 +12,9 @@ use super::rule::TableRule;
 pub struct TableSchema {
     /// The name of the table.
     pub name: &'static str,
+    /// The names that builds before version 0.1.0 gave the table in a warehouse. It had the same columns then, without
+    /// those that were [added](ColumnSchema::added) later.
+    pub former_names: &'static [&'static str],
     /// The directory of its Parquet parts in a dataset; empty for a table that only a warehouse has.
     pub dir: &'static str,
     /// What a row is, in full sentences: a comment of the SQL, and an entry of the data dictionary.

@@ -22,7 +22,7 @@ use crate::model::TableSchema;
 use crate::model::sparkify::SPARKIFY;
 
 /// The report of a complete run.
-pub(super) const REPORT_FILE: &str = "_report.json";
+pub(crate) const REPORT_FILE: &str = "_report.json";
 
 /// The report of a failed run. It differs from [`REPORT_FILE`], whose presence marks a run as complete.
 pub(super) const FAILED_REPORT_FILE: &str = "_report.failed.json";

@@ -1,7 +1,8 @@
 //! Writes and publishes the output of a run: Parquet parts, reject files and the report.
 //!
 //! This is the last stage of the data path. A run writes to a [`Staging`], and readers see nothing of it before
-//! [`Staging::publish`]. A load reads a [`PublishedDataset`]. `layout` has the names of everything that is written.
+//! [`Staging::publish`]. A load reads a [`PublishedDataset`]. `layout` has the names of everything that is written,
+//! and `run_log` lists what runs reported.
 
 pub(crate) mod clean;
 mod copy_manifest;
@@ -16,12 +17,13 @@ mod reject_line;
 mod rejected_run;
 mod rejects;
 mod run_id;
+pub(crate) mod run_log;
 pub(crate) mod run_report;
 mod staging;
 
 pub use self::parquet::{ParquetCompression, PartInfo, PartWriter};
 pub(crate) use self::parquet::{ParquetPartReader, StoredRowGroup};
-pub(crate) use layout::{LATEST_FILE, REJECTS_DIR, manifest_key};
+pub(crate) use layout::{LATEST_FILE, REJECTS_DIR, REPORT_FILE, manifest_key};
 pub(crate) use published_dataset::PublishedDataset;
 pub(crate) use reject_file::RejectFile;
 pub(crate) use reject_line::RejectLine;

@@ -26,6 +26,17 @@ pub enum RunOutcome {
     NothingNew,
 }
 
+/// A key that the model does not know, and where it occurs first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnknownKeyReport {
+    /// The key, with its escapes decoded. A key of more than 256 bytes is cut.
+    pub key: String,
+    /// The path or URL of the object.
+    pub object: String,
+    /// The line in the decompressed object, from 1.
+    pub line: u64,
+}
+
 /// Counts of one input: the songs, or the logs as part of [`LogReport`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputReport {
@@ -62,6 +73,12 @@ pub struct InputReport {
     /// Objects in which no record is well-formed JSON, or whose compressed stream is broken.
     #[serde(default)]
     pub unreadable_objects: u64,
+    /// The keys that the model does not know, in the order of their first occurrences: the first 100.
+    #[serde(default)]
+    pub unknown_keys: Vec<UnknownKeyReport>,
+    /// Whether there are more unknown keys.
+    #[serde(default)]
+    pub more_unknown_keys: bool,
 }
 
 impl InputReport {

@@ -131,12 +131,14 @@ fn parse_splits(
         },
         |confirmed| {
             let mut totals = totals.lock().unwrap_or_else(PoisonError::into_inner);
-            totals.counts.add_split(&confirmed.stats);
+            totals.counts.add_split(&confirmed);
             totals.bytes += confirmed.stats.decoded_bytes;
             Ok(())
         },
     )?;
-    Ok(totals.into_inner().unwrap_or_else(PoisonError::into_inner))
+    let mut totals = totals.into_inner().unwrap_or_else(PoisonError::into_inner);
+    totals.counts.report_unknown_keys(source);
+    Ok(totals)
 }
 
 /// A sink that drops rows and rejects.

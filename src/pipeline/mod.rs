@@ -31,6 +31,7 @@ mod songplay_encoder;
 mod songs;
 mod source_counter;
 mod source_objects;
+mod source_unknown_keys;
 mod split_parts;
 mod split_processing;
 mod split_reader;

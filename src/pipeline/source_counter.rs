@@ -6,7 +6,8 @@ use super::boundary_tracker::ConfirmedSplit;
 use super::input_source::InputSource;
 use super::readability::{MAX_LISTED_OBJECTS, ObjectReadabilities, Readability, SegmentReject};
 use super::run_context::RunContext;
-use super::split_stats::{ObjectCounts, SplitStats};
+use super::source_unknown_keys::SourceUnknownKeys;
+use super::split_stats::ObjectCounts;
 use crate::decode::reject::{Reject, RejectReason};
 use crate::error::Result;
 use crate::input::SplitNumber;
@@ -37,6 +38,8 @@ pub(super) struct SourceCounts {
     pub statuses: ObjectReadabilities,
     /// What became of the records of each object.
     pub objects: Vec<ObjectCounts>,
+    /// The keys that the schema does not know.
+    unknown_keys: SourceUnknownKeys,
 }
 
 /// The first reject of a source.
@@ -58,17 +61,26 @@ impl SourceCounts {
             first_reject: None,
             statuses: ObjectReadabilities::new(source.objects.len()),
             objects: vec![ObjectCounts::default(); source.objects.len()],
+            unknown_keys: SourceUnknownKeys::default(),
         }
     }
 
     /// Adds the counts of a confirmed split.
-    pub(super) fn add_split(&mut self, stats: &SplitStats) {
+    pub(super) fn add_split(&mut self, confirmed: &ConfirmedSplit<'_>) {
+        let stats = &confirmed.stats;
         self.report
             .add_counts(stats.counts, stats.rejects_by_reason);
         self.report.decompressed_bytes += stats.decoded_bytes;
         self.report.rejected_bytes += stats.rejected_bytes;
         self.kept += stats.counts.kept;
         self.filtered += stats.counts.filtered;
+        self.unknown_keys.add_split(confirmed);
+    }
+
+    /// Lists the unknown keys in the report, after all splits were added.
+    pub(super) fn report_unknown_keys(&mut self, source: &InputSource) {
+        self.report.unknown_keys = self.unknown_keys.report(source);
+        self.report.more_unknown_keys = self.unknown_keys.has_more();
     }
 }
 
@@ -102,7 +114,7 @@ impl<'a> SourceCounter<'a> {
             line_shift,
         )?;
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.add_split(stats);
+        counts.add_split(confirmed);
         for (segment, &status) in split.zip_segments(&stats.statuses.statuses) {
             counts.statuses.merge(segment.object, status);
         }
@@ -139,6 +151,7 @@ impl<'a> SourceCounter<'a> {
             return counts.clone();
         }
         counts.report.unreadable_objects = counts.statuses.failed_count();
+        counts.report_unknown_keys(self.source);
         let counts = counts.clone();
         for (object, status, reason) in counts.statuses.first_failed() {
             let object = self.source.display(&self.source.objects[object]);

@@ -6,7 +6,7 @@ use arrow_array::RecordBatch;
 
 use super::input_source::InputSource;
 use super::run_context::ReadContext;
-use super::split_stats::{SplitStart, SplitStats};
+use super::split_stats::{SegmentKey, SplitStart, SplitStats};
 use super::timings::PipelineStage;
 use crate::decode::reject::Reject;
 use crate::decode::{DecodeStatus, Decoder, InputState};
@@ -120,6 +120,7 @@ impl<'a> SplitReader<'a> {
         }
         self.flush_batch(&mut pass)?;
         pass.stats.counts = self.decoder.take_counts();
+        pass.stats.has_more_unknown_keys = self.decoder.has_more_unknown_keys();
         self.record_timings(&pass);
         Ok(pass.stats)
     }
@@ -201,6 +202,10 @@ impl<'a> SplitReader<'a> {
                 }
                 pass.sink.write_reject(task.object, &reject)?;
                 pass.stats.count_reject(number, reject);
+            }
+            for key in self.decoder.take_unknown_keys() {
+                let segment = number;
+                pass.stats.unknown_keys.push(SegmentKey { segment, key });
             }
             if let Some(records_end) = records_end {
                 return Ok(records_end);

@@ -3,6 +3,7 @@
 use super::readability::{SegmentReject, SegmentStatuses};
 use crate::decode::RecordCounts;
 use crate::decode::reject::{Reject, RejectReason};
+use crate::decode::unknown_keys::UnknownKey;
 
 /// Where the records of a split's first segment begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +62,19 @@ pub(super) struct SplitStats {
     pub rejected_bytes: u64,
     /// How much of each segment could be read.
     pub statuses: SegmentStatuses,
+    /// The first unknown keys, in input order.
+    pub unknown_keys: Vec<SegmentKey>,
+    /// Whether there are more unknown keys.
+    pub has_more_unknown_keys: bool,
+}
+
+/// An unknown key of a segment of a split.
+#[derive(Debug)]
+pub(super) struct SegmentKey {
+    /// The index of the segment in the split.
+    pub segment: usize,
+    /// The key.
+    pub key: UnknownKey,
 }
 
 impl SplitStats {
@@ -79,6 +93,8 @@ impl SplitStats {
             first_segment_rejects: 0,
             rejected_bytes: 0,
             statuses: SegmentStatuses::with_capacity(segments),
+            unknown_keys: Vec::new(),
+            has_more_unknown_keys: false,
         }
     }
 

@@ -169,6 +169,7 @@ mod tests {
         let columns: Vec<_> = types
             .iter()
             .map(|&(ty, nullable)| ColumnSchema {
+                added: None,
                 name: "a",
                 ty,
                 nullable,

@@ -23,10 +23,16 @@ fn pg_type_name(ty: ColumnType) -> String {
     }
 }
 
-/// Returns the query for the columns of all tables: table, column, type and whether it is NOT NULL.
+/// Returns the query for the columns of all tables, also by their old names: table, column, type and whether it is NOT
+/// NULL.
 pub(crate) fn catalog_query() -> String {
     let tables = SPARKIFY.warehouse_tables();
-    let names: Vec<_> = tables.map(|table| format!("'{}'", table.name)).collect();
+    let names = tables.flat_map(|table| {
+        [table.name]
+            .into_iter()
+            .chain(table.former_names.iter().copied())
+    });
+    let names: Vec<_> = names.map(|name| format!("'{name}'")).collect();
     format!(
         "SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull
 FROM pg_class c
@@ -107,15 +113,22 @@ pub(crate) fn missing_tables(catalog: &Catalog) -> Vec<&'static TableSchema> {
 pub(crate) fn schema_mismatch(catalog: &Catalog) -> Option<Error> {
     SPARKIFY.warehouse_tables().find_map(|table| {
         let why = column_mismatch(table.columns, catalog.get(table.name)?)?;
-        Some(
-            Error::failed(format!("table {} does not match", table.name))
-                .with_reason(why)
-                .with_hint("alter it, or recreate all tables with sparkify create-tables --drop"),
-        )
+        Some(mismatch_error(table.name, why))
     })
 }
 
-fn column_mismatch(expected: &[ColumnSchema], actual: &[CatalogColumn]) -> Option<String> {
+/// Builds the error for a table whose columns do not match.
+pub(super) fn mismatch_error(name: &str, why: String) -> Error {
+    Error::failed(format!("table {name} does not match"))
+        .with_reason(why)
+        .with_hint("alter it, or recreate all tables with sparkify create-tables --drop")
+}
+
+/// Returns the first difference between the columns of a table and the expected ones.
+pub(super) fn column_mismatch(
+    expected: &[ColumnSchema],
+    actual: &[CatalogColumn],
+) -> Option<String> {
     for (index, column) in expected.iter().enumerate() {
         let number = index + 1;
         let expected_column = format!("`{} {}`", column.name, pg_type_name(column.ty));
@@ -163,21 +176,27 @@ fn is_compatible(actual: &str, expected: ColumnType) -> bool {
     }
 }
 
+/// Returns the catalog of a warehouse that has these tables.
+#[cfg(test)]
+pub(super) fn catalog_of(tables: impl Iterator<Item = &'static TableSchema>) -> Catalog {
+    let column = |c: &ColumnSchema| CatalogColumn {
+        name: c.name.to_owned(),
+        type_name: pg_type_name(c.ty),
+        not_null: !c.nullable,
+    };
+    let table = |table: &TableSchema| {
+        let columns = table.columns.iter().map(column).collect();
+        (table.name.to_owned(), columns)
+    };
+    tables.map(table).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn matching_catalog() -> Catalog {
-        let column = |c: &ColumnSchema| CatalogColumn {
-            name: c.name.to_owned(),
-            type_name: pg_type_name(c.ty),
-            not_null: !c.nullable,
-        };
-        let table = |table: &TableSchema| {
-            let columns = table.columns.iter().map(column).collect();
-            (table.name.to_owned(), columns)
-        };
-        SPARKIFY.warehouse_tables().map(table).collect()
+        catalog_of(SPARKIFY.warehouse_tables())
     }
 
     fn mismatch_after(change: impl FnOnce(&mut Catalog)) -> String {

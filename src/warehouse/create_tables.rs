@@ -1,4 +1,4 @@
-//! Creates the tables of a warehouse, and drops the old ones first where that is asked for.
+//! Creates the tables of a warehouse, and upgrades or drops the old ones first where that is asked for.
 
 use super::catalog::{Catalog, check_schema, missing_tables, read_catalog, schema_mismatch};
 use super::config::WarehouseConfig;
@@ -9,9 +9,11 @@ use super::lock_wait::{execute_statement, warn_if_blocked};
 use super::lost_tables::find_lost_table;
 use super::query_result::sum_of_counts;
 use super::sql::generator::{
-    begin_statement, commit_statement, create_statements, drop_statements, lock_statement,
+    TableChange, begin_statement, changes_since_first_version, commit_statement, create_statements,
+    drop_statements, lock_statement, lock_table_statement, upgrade_statements,
 };
 use super::sql::statement::{Effect, Statement, to_sql_script};
+use super::upgrade::{find_outdated_table, matching_former_names, plan_upgrade};
 use crate::error::{Error, Result};
 use crate::model::TableSchema;
 use crate::model::sparkify::SPARKIFY;
@@ -30,22 +32,52 @@ pub struct ExistingTableTotals {
 /// Asks the user whether the existing tables may be dropped, and returns an error if not.
 pub type ConfirmDrop<'a> = &'a dyn Fn(&ExistingTableTotals) -> Result<()>;
 
-/// Returns the SQL script that creates all tables, and with `drop` drops them first.
-pub(crate) fn ddl_script(dialect: Dialect, drop: bool) -> String {
-    let all: Vec<_> = SPARKIFY.warehouse_tables().collect();
-    to_sql_script(&ddl_transaction(dialect, drop, &all))
+/// What happens to the tables that exist, before the missing ones are created.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ExistingTables {
+    /// They stay as they are, and must match.
+    #[default]
+    Keep,
+    /// Those of an older version are upgraded, with their rows.
+    Upgrade,
+    /// They are dropped.
+    Drop,
 }
 
-/// Returns the transaction that creates the missing tables, and with `drop` drops all tables first.
+/// What was done to the tables of a warehouse.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct TablesOutcome {
+    /// The changes of tables of an older version, in order.
+    pub upgraded: Vec<TableChange>,
+    /// Number of tables that were created.
+    pub created: usize,
+}
+
+/// Returns the SQL script that creates all tables, after it has dropped them if that is asked for; or the one that
+/// upgrades those of version 0.1.0. Only a connection to the warehouse tells which tables it has.
+pub(crate) fn ddl_script(dialect: Dialect, existing: ExistingTables) -> String {
+    let all: Vec<_> = SPARKIFY.warehouse_tables().collect();
+    to_sql_script(&match existing {
+        ExistingTables::Keep => ddl_transaction(dialect, &[], &all),
+        ExistingTables::Drop => ddl_transaction(dialect, &drop_statements(&SPARKIFY), &all),
+        ExistingTables::Upgrade => {
+            let changes = changes_since_first_version(&SPARKIFY);
+            let mut statements = vec![begin_statement(), lock_statement(&SPARKIFY, dialect)];
+            statements.extend(upgrade_statements(&SPARKIFY, dialect, &changes));
+            statements.push(commit_statement());
+            statements
+        }
+    })
+}
+
+/// Returns the transaction that creates the missing tables, after other statements.
 fn ddl_transaction(
     dialect: Dialect,
-    drop: bool,
+    before: &[Statement],
     missing: &[&'static TableSchema],
 ) -> Vec<Statement> {
     let mut statements = vec![begin_statement()];
-    if drop {
-        statements.extend(drop_statements(&SPARKIFY));
-    }
+    statements.extend_from_slice(before);
     statements.extend(missing_table_ddl(dialect, missing));
     // Another session that creates the same tables is waited for here.
     statements.push(commit_statement().blocking());
@@ -65,21 +97,21 @@ pub(crate) fn missing_table_ddl(
     statements
 }
 
-/// Creates the missing tables, and returns how many were created. With `drop` it drops all tables first; `confirm`, if
-/// given, is asked beforehand when they have rows.
+/// Creates the missing tables, after the existing ones were upgraded or dropped if that is asked for. `confirm`, if given,
+/// is asked before tables that have rows are dropped.
 ///
 /// # Errors
-/// Returns an error if the warehouse cannot be reached or rejects a statement, if a table is missing while others have
-/// rows, if `confirm` fails, or if rows were added since it was asked. The tables are unchanged then.
+/// Returns an error if the warehouse cannot be reached or rejects a statement, if a table cannot be upgraded or is of an
+/// older version, if a table is missing while others have rows, if `confirm` fails, or if rows were added since it was asked. The tables are unchanged then.
 pub(crate) fn create_missing_tables(
     warehouse: &WarehouseConfig,
-    drop: bool,
+    existing: ExistingTables,
     confirm: Option<ConfirmDrop<'_>>,
     progress: &dyn Observer,
-) -> Result<usize> {
+) -> Result<TablesOutcome> {
     let creation = TableCreation {
         warehouse,
-        drop,
+        existing,
         confirm,
         progress,
     };
@@ -88,10 +120,10 @@ pub(crate) fn create_missing_tables(
         attempt += 1;
         let mut session = WarehouseSession::open(&warehouse.connection)?;
         let failure = match creation.attempt(&mut session) {
-            Ok(created) => return Ok(created),
+            Ok(outcome) => return Ok(outcome),
             Err(failure) => failure,
         };
-        // Another session is creating the same tables. The outcome of a lost connection is unknown, so the user decides.
+        // Another session is creating or upgrading the same tables. The outcome of a lost connection is unknown, so the user decides.
         let (ErrorClass::Conflict, Some(policy)) = (failure.class, failure.class.retry_policy())
         else {
             return Err(creation.create_error(failure));
@@ -108,28 +140,36 @@ pub(crate) fn create_missing_tables(
 /// A request to create the tables of a warehouse.
 struct TableCreation<'a> {
     warehouse: &'a WarehouseConfig,
-    drop: bool,
+    existing: ExistingTables,
     confirm: Option<ConfirmDrop<'a>>,
     progress: &'a dyn Observer,
 }
 
 impl TableCreation<'_> {
-    /// Creates the missing tables in one transaction, and returns how many were created.
+    /// Does everything in one transaction.
     fn attempt(
         &self,
         session: &mut WarehouseSession,
-    ) -> std::result::Result<usize, StatementError> {
+    ) -> std::result::Result<TablesOutcome, StatementError> {
         let catalog = read_catalog(session)?;
-        if !self.drop {
+        let is_dropped = self.existing == ExistingTables::Drop;
+        if self.existing == ExistingTables::Upgrade
+            && !plan_upgrade(&catalog).map_err(fatal)?.is_empty()
+        {
+            return self.upgrade(session, &catalog);
+        }
+        if !is_dropped {
             self.ensure_extendable(session, &catalog)?;
         }
         let mut confirmed = self.confirm_drop(session, &catalog)?;
-        let missing = match self.drop {
-            true => SPARKIFY.warehouse_tables().collect(),
-            false => missing_tables(&catalog),
+        let (before, missing) = match is_dropped {
+            true => (
+                drop_existing(&catalog),
+                SPARKIFY.warehouse_tables().collect(),
+            ),
+            false => (Vec::new(), missing_tables(&catalog)),
         };
-        let dialect = self.warehouse.connection.dialect;
-        for statement in ddl_transaction(dialect, self.drop, &missing) {
+        for statement in ddl_transaction(self.dialect(), &before, &missing) {
             execute_statement(session, &statement, self.progress)?;
             if let (Effect::Begin, Some(confirmed)) = (statement.effect, confirmed.take()) {
                 warn_if_blocked(self.progress, || {
@@ -137,11 +177,72 @@ impl TableCreation<'_> {
                 })?;
             }
         }
-        // Another kind of object may have the name of a table.
-        match check_schema(&read_catalog(session)?) {
-            None => Ok(missing.len()),
-            Some(drift) => Err(fatal(drift)),
+        ensure_complete(session)?;
+        Ok(TablesOutcome {
+            upgraded: Vec::new(),
+            created: missing.len(),
+        })
+    }
+
+    /// Upgrades the tables of an older version, and creates the missing ones.
+    fn upgrade(
+        &self,
+        session: &mut WarehouseSession,
+        catalog: &Catalog,
+    ) -> std::result::Result<TablesOutcome, StatementError> {
+        let dialect = self.dialect();
+        session.execute(&begin_statement().sql)?;
+        self.lock_history(session, catalog)?;
+        // Nobody else changes the tables from here on.
+        let upgraded = plan_upgrade(&read_catalog(session)?).map_err(fatal)?;
+        for statement in upgrade_statements(&SPARKIFY, dialect, &upgraded) {
+            execute_statement(session, &statement, self.progress)?;
         }
+        let catalog = read_catalog(session)?;
+        if let Some(lost) = find_lost_table(session, &catalog)? {
+            return Err(fatal(lost));
+        }
+        let missing = missing_tables(&catalog);
+        for statement in missing_table_ddl(dialect, &missing) {
+            execute_statement(session, &statement, self.progress)?;
+        }
+        ensure_complete(session)?;
+        execute_statement(session, &commit_statement().blocking(), self.progress)?;
+        Ok(TablesOutcome {
+            upgraded,
+            created: missing.len(),
+        })
+    }
+
+    /// Waits for loads, and keeps them out. The load history may still have an old name.
+    fn lock_history(
+        &self,
+        session: &mut WarehouseSession,
+        catalog: &Catalog,
+    ) -> std::result::Result<(), StatementError> {
+        let history = SPARKIFY.load_history;
+        let mut names = [history.name]
+            .into_iter()
+            .filter(|name| catalog.contains_key(*name))
+            .chain(matching_former_names(catalog, history));
+        let Some(name) = names.next() else {
+            return Ok(());
+        };
+        let lock = lock_table_statement(name, self.dialect());
+        let Err(failure) = execute_statement(session, &lock, self.progress) else {
+            return Ok(());
+        };
+        // Another session may have upgraded the tables in the meantime, so that none has the old name.
+        session.execute("ROLLBACK")?;
+        let class = match read_catalog(session)? == *catalog {
+            true => failure.class,
+            false => ErrorClass::Conflict,
+        };
+        Err(StatementError { class, ..failure })
+    }
+
+    fn dialect(&self) -> Dialect {
+        self.warehouse.connection.dialect
     }
 
     /// Checks that the existing tables match, and that none of them is missing while others have rows.
@@ -150,7 +251,8 @@ impl TableCreation<'_> {
         session: &mut WarehouseSession,
         catalog: &Catalog,
     ) -> std::result::Result<(), StatementError> {
-        if let Some(difference) = schema_mismatch(catalog) {
+        if let Some(difference) = find_outdated_table(catalog).or_else(|| schema_mismatch(catalog))
+        {
             return Err(fatal(difference));
         }
         match warn_if_blocked(self.progress, || find_lost_table(session, catalog))? {
@@ -166,7 +268,7 @@ impl TableCreation<'_> {
         session: &mut WarehouseSession,
         catalog: &Catalog,
     ) -> std::result::Result<Option<ExistingTableTotals>, StatementError> {
-        let (true, Some(confirm)) = (self.drop, self.confirm) else {
+        let (ExistingTables::Drop, Some(confirm)) = (self.existing, self.confirm) else {
             return Ok(None);
         };
         let existing = warn_if_blocked(self.progress, || count_existing(session, catalog))?;
@@ -186,7 +288,7 @@ impl TableCreation<'_> {
         if !catalog.contains_key(SPARKIFY.load_history.name) {
             return Ok(());
         }
-        let lock = lock_statement(&SPARKIFY, self.warehouse.connection.dialect);
+        let lock = lock_statement(&SPARKIFY, self.dialect());
         session.execute(&lock.sql)?;
         match count_existing(session, catalog)?.rows <= confirmed.rows {
             true => Ok(()),
@@ -199,11 +301,12 @@ impl TableCreation<'_> {
     }
 
     fn create_error(&self, failure: StatementError) -> Error {
-        let error = Error::failed(format!(
-            "cannot create tables in {}",
-            self.warehouse.connection
-        ))
-        .with_source(failure.error);
+        let action = match self.existing {
+            ExistingTables::Keep | ExistingTables::Drop => "create tables in",
+            ExistingTables::Upgrade => "upgrade",
+        };
+        let error = Error::failed(format!("cannot {action} {}", self.warehouse.connection))
+            .with_source(failure.error);
         match failure.class {
             ErrorClass::ConnectionLost => {
                 error.with_hint("the outcome is unknown: run the same command again")
@@ -213,13 +316,41 @@ impl TableCreation<'_> {
     }
 }
 
+/// Checks that all tables exist. Another kind of object may have the name of a table.
+fn ensure_complete(session: &mut WarehouseSession) -> std::result::Result<(), StatementError> {
+    match check_schema(&read_catalog(session)?) {
+        None => Ok(()),
+        Some(drift) => Err(fatal(drift)),
+    }
+}
+
+/// Returns the names of the existing tables of this version and of older ones.
+fn existing_names(catalog: &Catalog) -> impl Iterator<Item = &'static str> {
+    SPARKIFY.warehouse_tables().flat_map(|table| {
+        let current = catalog.contains_key(table.name).then_some(table.name);
+        current
+            .into_iter()
+            .chain(matching_former_names(catalog, table))
+    })
+}
+
+/// Returns the statements that drop all tables, also those of older versions.
+fn drop_existing(catalog: &Catalog) -> Vec<Statement> {
+    let mut statements = drop_statements(&SPARKIFY);
+    for table in SPARKIFY.warehouse_tables() {
+        statements.extend(matching_former_names(catalog, table).map(|name| {
+            Statement::new(Effect::Drop(table), format!("DROP TABLE IF EXISTS {name}")).blocking()
+        }));
+    }
+    statements
+}
+
 /// Counts the existing tables and their rows.
 fn count_existing(
     session: &mut WarehouseSession,
     catalog: &Catalog,
 ) -> std::result::Result<ExistingTableTotals, StatementError> {
-    let counts: Vec<_> = catalog
-        .keys()
+    let counts: Vec<_> = existing_names(catalog)
         .map(|name| format!("SELECT COUNT(*) FROM {name}"))
         .collect();
     let rows = match counts.is_empty() {
@@ -260,7 +391,8 @@ mod tests {
 
     #[test]
     fn script_is_one_transaction() {
-        let statements = ddl_transaction(Dialect::Postgres, true, &[&USERS]);
+        let drop = drop_statements(&SPARKIFY);
+        let statements = ddl_transaction(Dialect::Postgres, &drop, &[&USERS]);
         let effects: Vec<_> = statements
             .iter()
             .map(|statement| statement.effect)

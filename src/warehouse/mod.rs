@@ -3,11 +3,11 @@
 //! - `config` names a warehouse, `dialect` its kind, and `iam_role` the role with which Redshift reads a bucket.
 //! - `connect` resolves the connection from flags, environment, config file and `~/.pgpass`, opens sessions over TLS,
 //!   and explains and classifies errors.
-//! - `catalog` compares the existing tables with the expected ones, `lost_tables` detects those that lost their rows, and
-//!   `create_tables` creates them.
+//! - `catalog` compares the existing tables with the expected ones, `lost_tables` detects those that lost their rows,
+//!   `upgrade` those of an older version, and `create_tables` creates and upgrades them.
 //! - `sql` generates statements from the model, and `load` runs those of a load in one transaction.
 //! - `lock_wait` warns about long waits for other sessions, and `query_result` reads the results of checks.
-//! - `query` runs the saved queries of `sql/analytics`.
+//! - `query` runs the saved queries of `sql/analytics`, and `load_log` lists loads.
 
 pub(crate) mod catalog;
 mod config;
@@ -16,10 +16,12 @@ pub(crate) mod create_tables;
 pub(crate) mod dialect;
 pub(crate) mod iam_role;
 pub(crate) mod load;
+pub(crate) mod load_log;
 mod lock_wait;
 mod lost_tables;
 pub(crate) mod query;
 mod query_result;
 pub(crate) mod sql;
+mod upgrade;
 
 pub use config::WarehouseConfig;

@@ -23,6 +23,7 @@ mod replay;
 mod schema;
 mod snapshots;
 mod stdio;
+mod unknown_keys;
 mod usage;
 mod user_reported_inputs;
 

@@ -82,7 +82,9 @@ fn generator_summary_matches_the_run_report() {
                 "oldest_event",
                 "newest_event",
                 "decompressed_bytes",
+                "more_unknown_keys",
                 "rejected_bytes",
+                "unknown_keys",
                 "unreadable_objects",
             ];
             if !unknown.contains(&name.as_str()) {

@@ -12,9 +12,9 @@ use sparkify::internals::model::TableSchema;
 use sparkify::internals::model::sparkify::SPARKIFY;
 use sparkify::jobs::RunJob;
 use sparkify::observer::WarningCollector;
-use sparkify::report::RunReport;
+use sparkify::report::{InputReport, RunReport};
 use tempfile::TempDir;
-use testkit::reference::{self, DataLoss, ReferenceOutput, Reject};
+use testkit::reference::{self, DataLoss, ReferenceOutput, Reject, UnknownKey, UnknownKeys};
 
 use crate::read_output;
 
@@ -241,6 +241,15 @@ pub fn run_and_compare_with(
         &reference.log_rejects,
     );
 
+    assert_eq!(
+        unknown_keys(&report.songs, songs),
+        reference.song_counts.unknown_keys
+    );
+    assert_eq!(
+        unknown_keys(&report.logs.input, logs),
+        reference.log_counts.unknown_keys
+    );
+
     let (s, l) = (&reference.song_counts, &reference.log_counts);
     let (songs, logs) = (&report.songs, &report.logs);
     assert_eq!(
@@ -406,21 +415,40 @@ pub fn read_reject_lines(out_dir: &Path, kind: &str) -> Vec<serde_json::Value> {
         .collect()
 }
 
+/// Returns the unknown keys of a report in the form of the reference.
+fn unknown_keys(report: &InputReport, input: &reference::ReferenceInput) -> UnknownKeys {
+    let first = report.unknown_keys.iter().map(|unknown| UnknownKey {
+        key: unknown.key.clone(),
+        object: relative_object(&unknown.object, input),
+        line: unknown.line,
+    });
+    UnknownKeys {
+        first: first.collect(),
+        has_more: report.more_unknown_keys,
+    }
+}
+
+/// Returns the name of an object as the reference names it: the path below the only location.
+fn relative_object(object: &str, input: &reference::ReferenceInput) -> String {
+    let object = Path::new(object);
+    let object = match input
+        .single_location()
+        .map(|only| object.strip_prefix(only))
+    {
+        None => object,
+        // The location is the object itself.
+        Some(Ok(rest)) if rest.as_os_str().is_empty() => object.file_name().unwrap().as_ref(),
+        Some(rest) => rest.unwrap(),
+    };
+    object.to_str().unwrap().to_owned()
+}
+
 /// Returns the rejects of a dataset in the form of the reference, in input order. Truncated texts stay
 /// truncated.
 fn read_rejects(out_dir: &Path, kind: &str, input: &reference::ReferenceInput) -> Vec<Reject> {
     let mut all = Vec::new();
     for line in read_reject_lines(out_dir, kind) {
-        let object = Path::new(line["object"].as_str().unwrap());
-        let object = match input
-            .single_location()
-            .map(|only| object.strip_prefix(only))
-        {
-            None => object,
-            // The location is the object itself.
-            Some(Ok(rest)) if rest.as_os_str().is_empty() => object.file_name().unwrap().as_ref(),
-            Some(rest) => rest.unwrap(),
-        };
+        let object = relative_object(line["object"].as_str().unwrap(), input);
         let text = match line["text"].as_str() {
             Some(text) => text.as_bytes().to_vec(),
             None => {
@@ -437,7 +465,7 @@ fn read_rejects(out_dir: &Path, kind: &str, input: &reference::ReferenceInput) -
         assert!(bytes == text.len() || (bytes > text.len() && line["truncated"] == true));
         all.push(Reject {
             reason: line["reason"].as_str().unwrap().to_owned(),
-            object: object.to_str().unwrap().to_owned(),
+            object,
             line: line["line"].as_u64().unwrap(),
             offset: line["offset"].as_u64().unwrap(),
             text,

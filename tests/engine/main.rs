@@ -16,4 +16,5 @@ mod merge_state;
 mod parquet_codecs;
 mod read_output;
 mod replay;
+mod unknown_keys;
 mod user_reported_inputs;

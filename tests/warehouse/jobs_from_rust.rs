@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use sparkify::config::{Location, RunConfig, S3Options};
 use sparkify::jobs::{
-    CleanJob, CompletedRun, ConnectionConfig, ConnectionFlags, CreateTablesJob, IamRole, LoadJob,
-    LoadTarget, QueryJob, QueryParams, RejectsJob, RunJob, SAVED_QUERIES, WarehouseConfig,
+    CleanJob, CompletedRun, ConnectionConfig, ConnectionFlags, CreateTablesJob, ExistingTables,
+    IamRole, LoadJob, LoadTarget, QueryJob, QueryParams, RejectsJob, RunJob, SAVED_QUERIES,
+    WarehouseConfig,
 };
 use sparkify::observer::{Observer, WarningCollector};
 use sparkify::report::RejectGroupKey;
@@ -52,7 +53,7 @@ fn every_job_runs_from_another_program() {
 
     let create = CreateTablesJob {
         warehouse: warehouse.clone(),
-        drop: false,
+        existing: ExistingTables::Keep,
     };
     assert_eq!(create.execute(None, &observer).unwrap().created, 10);
 

@@ -21,6 +21,7 @@ mod tls;
 mod crash_recovery;
 mod dropped_or_emptied_tables;
 mod empty_runs;
+mod history;
 mod incremental_songs;
 mod load;
 mod load_order_independence;
@@ -32,6 +33,7 @@ mod replay;
 mod sql_scripts;
 mod thirty_nights;
 mod triggers;
+mod upgrade;
 
 // Tests of the jobs of the library.
 mod jobs_from_rust;

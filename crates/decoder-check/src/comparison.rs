@@ -1,5 +1,6 @@
 //! The expected output of the decoder, computed by the reference.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use sparkify::internals::model::sparkify::{EVENT_RECORD, SONG_RECORD};
@@ -26,7 +27,7 @@ pub fn expected_records(bytes: &[u8]) -> RecordRanges {
         .collect()
 }
 
-/// Compares rows, rejects and their reasons with the reference, for events and for songs.
+/// Compares rows, rejects with their reasons, and unknown keys with the reference, for events and for songs.
 pub fn assert_values_match_reference(bytes: &[u8]) {
     let mut filtered = 0;
     let events = expected_outcomes(bytes, rows::EVENT_KEYS, |fields| {
@@ -42,7 +43,10 @@ pub fn assert_values_match_reference(bytes: &[u8]) {
     let decoded = driver::decode(bytes, &EVENT_RECORD, SINGLE_CHUNK);
     assert_eq!(decoded.counts.filtered, filtered);
     assert_outcomes(&decoded, events);
-    assert_outcomes(&driver::decode(bytes, &SONG_RECORD, SINGLE_CHUNK), songs);
+    assert_unknown_keys(bytes, &decoded, rows::EVENT_KEYS);
+    let decoded = driver::decode(bytes, &SONG_RECORD, SINGLE_CHUNK);
+    assert_outcomes(&decoded, songs);
+    assert_unknown_keys(bytes, &decoded, rows::SONG_KEYS);
 }
 
 /// The rows of some records, and the rejects with their reasons.
@@ -85,6 +89,15 @@ fn assert_outcomes(decoded: &driver::DecodedInput, (rows, rejects): RowsAndRejec
         .collect();
     assert_eq!(actual, rejects);
     assert_eq!(decoded.rows, rows);
+}
+
+fn assert_unknown_keys(bytes: &[u8], decoded: &driver::DecodedInput, known: &[&str]) {
+    let items = reference::scan_records(bytes, known);
+    let mut expected = reference::list_unknown_keys(bytes, &items, known, &mut HashSet::new());
+    assert_eq!(decoded.has_more_unknown_keys, expected.len() > 100);
+    expected.truncate(100);
+    expected.iter_mut().for_each(|(_, line)| *line -= 1);
+    assert_eq!(decoded.unknown_keys, expected);
 }
 
 fn text_cell(text: Option<String>) -> DecodedValue {

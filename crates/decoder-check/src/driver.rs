@@ -53,6 +53,9 @@ pub struct DecodedInput {
     pub counts: RecordCounts,
     /// The rejects, with line numbers from the start of the object (the first is 0).
     pub rejects: Vec<Reject>,
+    /// The unknown keys, with line numbers from the start of the object (the first is 0).
+    pub unknown_keys: Vec<(String, u64)>,
+    pub has_more_unknown_keys: bool,
     /// The cells of each row.
     pub rows: Vec<Vec<DecodedValue>>,
     /// The offsets at which the decoder stopped because its batch was full; each is before a record.
@@ -76,6 +79,8 @@ pub fn decode(bytes: &[u8], schema: &'static RecordSchema, feed: FeedOptions) ->
     let mut decoded = DecodedInput {
         counts: RecordCounts::default(),
         rejects: Vec::new(),
+        unknown_keys: Vec::new(),
+        has_more_unknown_keys: false,
         rows: Vec::new(),
         batch_boundaries: Vec::new(),
         layout: None,
@@ -111,6 +116,10 @@ pub fn decode(bytes: &[u8], schema: &'static RecordSchema, feed: FeedOptions) ->
         let result = decoder.decode(chunk, segment_end);
         start += result.consumed;
         assert!(start <= end, "consumed more than the chunk");
+        let found = decoder.take_unknown_keys().into_iter();
+        decoded
+            .unknown_keys
+            .extend(found.map(|unknown| (unknown.key, line + unknown.line)));
         needs_input = result.status == DecodeStatus::NeedInput;
         match result.status {
             DecodeStatus::NeedInput => {}
@@ -142,6 +151,7 @@ pub fn decode(bytes: &[u8], schema: &'static RecordSchema, feed: FeedOptions) ->
     decoded.rows.extend(batch_rows(&decoder.finish().unwrap()));
     decoded.counts = decoder.take_counts();
     decoded.layout = decoder.layout();
+    decoded.has_more_unknown_keys = decoder.has_more_unknown_keys();
     let counts = decoded.counts;
     assert_eq!(
         counts.records,
@@ -175,6 +185,11 @@ fn count_newlines(bytes: &[u8]) -> u64 {
 pub fn assert_same_output(actual: &DecodedInput, expected: &DecodedInput, feed: FeedOptions) {
     assert_eq!(actual.counts, expected.counts, "{feed:?}");
     assert_eq!(actual.rejects, expected.rejects, "{feed:?}");
+    assert_eq!(actual.unknown_keys, expected.unknown_keys, "{feed:?}");
+    assert_eq!(
+        actual.has_more_unknown_keys, expected.has_more_unknown_keys,
+        "{feed:?}"
+    );
     assert_eq!(actual.rows, expected.rows, "{feed:?}");
 }
 

@@ -3,6 +3,7 @@
 pub(super) mod clean;
 pub(super) mod dry_run;
 pub(super) mod failure;
+pub(super) mod history;
 pub(super) mod load;
 pub(super) mod numbers;
 pub(super) mod rejects;

@@ -4,10 +4,16 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::numbers::{format_bytes, format_count, pluralize};
 use super::result_set::sanitize_for_terminal;
-use crate::output::reject_groups::{RejectGroupKey, RejectsReport};
+use crate::output::reject_groups::{RejectExample, RejectGroupKey, RejectsReport};
 
 /// The columns of a terminal that a line fills at most.
 const WIDTH: usize = 80;
+
+/// The columns of the name of an object that are always shown.
+const MIN_NAME_WIDTH: usize = 16;
+
+/// What stands for text that is not shown.
+const ELLIPSIS: &str = "...";
 
 /// The indentation of the example of a group.
 const INDENT: &str = "      ";
@@ -61,20 +67,40 @@ pub(crate) fn rejects_summary(report: &RejectsReport, by: &[RejectGroupKey]) -> 
             values.iter().map(String::as_str),
             &widths,
         ));
-        let example = &group.example;
-        let place = format!(
-            "{} line {}: {}",
-            example.object, example.line, example.detail
-        );
-        for text in [place, example.text.clone()] {
-            if !text.is_empty() {
-                let text = sanitize_for_terminal(&text);
-                lines.push(cut_to_width(&format!("{INDENT}{text}")));
-            }
+        let text = sanitize_for_terminal(&group.example.text);
+        lines.push(example_place(&group.example));
+        if !text.is_empty() {
+            lines.push(cut_to_width(&format!("{INDENT}{text}")));
         }
     }
     lines.push(total_line(report));
     lines.join("\n") + "\n" + &later_failure
+}
+
+/// Renders where and why the example was rejected. Of a long name of the object, the end is shown, which tells more
+/// than the beginning.
+fn example_place(example: &RejectExample) -> String {
+    let object = sanitize_for_terminal(&example.object);
+    let detail = sanitize_for_terminal(&format!(" line {}: {}", example.line, example.detail));
+    let available = WIDTH.saturating_sub(INDENT.len() + detail.width());
+    cut_to_width(&format!(
+        "{INDENT}{}{detail}",
+        last_columns(&object, available.max(MIN_NAME_WIDTH))
+    ))
+}
+
+/// Returns the end of a name that is wider than this number of columns.
+fn last_columns(name: &str, columns: usize) -> String {
+    if name.width() <= columns {
+        return name.to_owned();
+    }
+    let mut width = ELLIPSIS.len();
+    let from_end = name.char_indices().rev().take_while(|(_, c)| {
+        width += c.width().unwrap_or(0);
+        width <= columns
+    });
+    let start = from_end.last().map_or(name.len(), |(start, _)| start);
+    format!("{ELLIPSIS}{}", &name[start..])
 }
 
 fn group_line<'a>(
@@ -118,12 +144,12 @@ fn cut_to_width(line: &str) -> String {
     let mut width = 0;
     for c in line.chars() {
         width += c.width().unwrap_or(0);
-        if width > WIDTH - 3 {
+        if width > WIDTH - ELLIPSIS.len() {
             break;
         }
         cut.push(c);
     }
-    cut + "..."
+    cut + ELLIPSIS
 }
 
 #[cfg(test)]
@@ -136,5 +162,12 @@ mod tests {
         let cut = cut_to_width(&"東".repeat(41));
         assert_eq!(cut, "東".repeat(38) + "...");
         assert!(cut.width() <= WIDTH);
+    }
+
+    #[test]
+    fn the_end_of_a_long_name_is_shown() {
+        assert_eq!(last_columns("logs/a.json", 11), "logs/a.json");
+        assert_eq!(last_columns("s3://b/logs/a.json", 11), "...s/a.json");
+        assert_eq!(last_columns("東京.json", 8), "....json");
     }
 }

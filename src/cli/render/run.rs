@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::numbers::{format_bytes, format_count, pluralize};
+use super::result_set::sanitize_for_terminal;
 use crate::input::describe_ignored;
 use crate::jobs::NothingNewRun;
 use crate::model::sparkify::SPARKIFY;
-use crate::output::REJECTS_DIR;
-use crate::output::run_report::{InputReport, LogReport, RunReport, StageReport};
+use crate::output::run_report::{InputReport, LogReport, RunReport, StageReport, UnknownKeyReport};
+use crate::output::{REJECTS_DIR, REPORT_FILE};
 use crate::storage::Location;
 
 /// Renders the report of a run as tables.
@@ -68,6 +69,9 @@ fn write_run_summary(to: &mut String, report: &RunReport, out: &Location) -> std
                 format_reject_reasons(input)
             )?;
         }
+    }
+    for (name, input) in [("songs", &report.songs), ("logs", &logs.input)] {
+        write_unknown_keys(to, name, input)?;
     }
 
     writeln!(
@@ -149,6 +153,40 @@ pub(crate) fn write_ignored(
 fn display_time(time: &str) -> String {
     let seconds = time.split_once('.').map_or(time, |(seconds, _)| seconds);
     format!("{} UTC", seconds.replace('T', " "))
+}
+
+/// The maximum number of unknown keys on one line.
+const MAX_SHOWN_KEYS: usize = 2;
+
+/// The maximum length of an unknown key on the line, in characters.
+const MAX_SHOWN_KEY_CHARS: usize = 40;
+
+/// Writes which keys the model does not know, and where, unless there are none.
+fn write_unknown_keys(to: &mut String, name: &str, input: &InputReport) -> std::fmt::Result {
+    if input.unknown_keys.is_empty() {
+        return Ok(());
+    }
+    let shown = input.unknown_keys.iter().take(MAX_SHOWN_KEYS);
+    let shown: Vec<_> = shown.map(describe_unknown_key).collect();
+    write!(to, "unknown keys in {name}: {}", shown.join(", "))?;
+    let rest = input.unknown_keys.len() - shown.len();
+    match (rest, input.more_unknown_keys) {
+        (0, _) => writeln!(to),
+        (rest, false) => writeln!(to, ", and {rest} more: see {REPORT_FILE}"),
+        (rest, true) => writeln!(to, ", and more than {rest} more: see {REPORT_FILE}"),
+    }
+}
+
+/// Returns an unknown key in quotes, and its first occurrence.
+fn describe_unknown_key(unknown: &UnknownKeyReport) -> String {
+    let UnknownKeyReport { key, object, line } = unknown;
+    let shown = match key.char_indices().nth(MAX_SHOWN_KEY_CHARS) {
+        Some((end, _)) => format!("{}...", &key[..end]),
+        None => key.clone(),
+    };
+    // JSON shows where the key ends, whatever characters it has.
+    let shown = serde_json::Value::from(shown);
+    sanitize_for_terminal(&format!("{shown} ({object} line {line})"))
 }
 
 /// Writes what was read. The last line has no line end, so that the caller can add to it.

@@ -18,6 +18,7 @@ use crate::model::table::{Distribution, RedshiftLayout, TableSchema};
 /// The event from which each row of `users` was taken.
 pub static STATE_USERS: TableSchema = TableSchema {
     name: "state_users",
+    former_names: &["ledger_users"],
     dir: "merge_state/users",
     description: "Each row identifies the event from which the row of a user in users was taken. Only a later event, or a \
                   delivery of the same event that is smaller by the rule of users, replaces that row.",
@@ -51,6 +52,7 @@ pub static STATE_USERS: TableSchema = TableSchema {
 /// The song record from which each row of `artists` was taken.
 pub static STATE_ARTISTS: TableSchema = TableSchema {
     name: "state_artists",
+    former_names: &["ledger_artists"],
     dir: "merge_state/artists",
     description: "Each row names the song of the record from which the row of an artist in artists was taken.",
     columns: &[
@@ -77,6 +79,7 @@ pub static STATE_ARTISTS: TableSchema = TableSchema {
 /// stored as 0.0.
 pub static STATE_SONGS: TableSchema = TableSchema {
     name: "state_songs",
+    former_names: &["ledger_songs"],
     dir: "merge_state/songs",
     description: "Each row is the song that matches a title, an artist name and a duration. song_key is \
                   fnv_hash(artist_name, fnv_hash(0::smallint, fnv_hash(title))), where the zero separates title and artist. \
@@ -118,6 +121,7 @@ pub static STATE_SONGS: TableSchema = TableSchema {
 /// or length has no row.
 pub static STATE_SONGPLAYS: TableSchema = TableSchema {
     name: "state_songplays",
+    former_names: &["ledger_songplays"],
     dir: "merge_state/songplays",
     description: "Each row has the key by which the song of a play is found if the song is loaded later than the play. There is \
                   at most one row for a play. The table has no primary key, because it is only read by full scans.",
@@ -187,6 +191,7 @@ const REJECTED_BYTES: ColumnSchema = column(
 /// The objects that the dataset is built from.
 pub static SOURCE_OBJECTS: TableSchema = TableSchema {
     name: "source_objects",
+    former_names: &[],
     dir: "merge_state/source_objects",
     description: "Each row is a song object or a log object that the dataset was built from.",
     columns: &[KIND, OBJECT, ETAG, ROWS, REJECTED_RECORDS, REJECTED_BYTES],
@@ -196,10 +201,10 @@ pub static SOURCE_OBJECTS: TableSchema = TableSchema {
     redshift: RedshiftLayout::replicated("object", ""),
 };
 
-/// The objects that were loaded into a warehouse. The columns after `loaded_at` are those that version 0.1.0 lacks, so that
-/// they can be added to its table.
+/// The objects that were loaded into a warehouse.
 pub static LOAD_HISTORY: TableSchema = TableSchema {
     name: "load_history",
+    former_names: &["loads"],
     dir: "",
     description: "Each row is an object of a run that was loaded. It is written in the transaction of the load.",
     columns: &[
@@ -218,23 +223,26 @@ pub static LOAD_HISTORY: TableSchema = TableSchema {
             Engine(LoadedAt),
             "The time of the load, in UTC. All rows of a load have the same.",
         ),
-        KIND,
-        REJECTED_RECORDS.or_null(),
-        REJECTED_BYTES.or_null(),
+        // Version 0.1.0 recorded only logs.
+        KIND.added_in("0.2.0", Some("'log'")),
+        REJECTED_RECORDS.or_null().added_in("0.2.0", None),
+        REJECTED_BYTES.or_null().added_in("0.2.0", None),
         column(
             "loaded_by",
             Varchar(USER_NAME_BYTES),
             Engine(LoadedBy),
             "The user of the warehouse who loaded it.",
         )
-        .or_null(),
+        .or_null()
+        .added_in("0.2.0", None),
         column(
             "load_seconds",
             Double,
             Engine(LoadSeconds),
             "The duration of the transaction of the load, up to this row, in seconds. All rows of a load have the same.",
         )
-        .or_null(),
+        .or_null()
+        .added_in("0.2.0", None),
     ],
     key_len: 0,
     references: &[],

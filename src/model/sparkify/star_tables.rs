@@ -15,6 +15,7 @@ use crate::model::table::{Distribution, RedshiftLayout, Reference, TableSchema};
 /// The fact table: one row for each distinct `NextSong` event.
 pub static SONGPLAYS: TableSchema = TableSchema {
     name: "songplays",
+    former_names: &[],
     dir: "songplays",
     description: "Each row is a play: a distinct NextSong event.",
     columns: &[
@@ -104,6 +105,7 @@ pub static SONGPLAYS: TableSchema = TableSchema {
 /// One row for each user, as of the latest event.
 pub static USERS: TableSchema = TableSchema {
     name: "users",
+    former_names: &[],
     dir: "users",
     description: "Each row is a user who played a song, as of the latest event.",
     columns: &[
@@ -164,6 +166,7 @@ pub static USERS: TableSchema = TableSchema {
 /// One row for each song.
 pub static SONGS: TableSchema = TableSchema {
     name: "songs",
+    former_names: &[],
     dir: "songs",
     description: "Each row is a song that the song metadata describes.",
     columns: &[
@@ -218,6 +221,7 @@ pub static SONGS: TableSchema = TableSchema {
 /// One row for each artist.
 pub static ARTISTS: TableSchema = TableSchema {
     name: "artists",
+    former_names: &[],
     dir: "artists",
     description: "Each row is an artist of a song in the song metadata.",
     columns: &[
@@ -281,6 +285,7 @@ pub static ARTISTS: TableSchema = TableSchema {
 /// One row for each distinct start time.
 pub static TIME: TableSchema = TableSchema {
     name: "time",
+    former_names: &[],
     dir: "time",
     description: "Each row is a distinct start time of a play, in UTC.",
     columns: &[

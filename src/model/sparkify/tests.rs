@@ -189,6 +189,19 @@ fn inconsistent_models_are_found() {
             }),
             "does not fit",
         ),
+        (
+            with_table(TableSchema {
+                former_names: &["songs"],
+                ..ARTISTS
+            }),
+            "the old name songs is that of another table",
+        ),
+        (
+            with_table(with_column(&USERS, "gender", |column| {
+                *column = column.added_in("0.2.0", None);
+            })),
+            "column level: an upgrade cannot add it",
+        ),
     ];
     for (number, (model, expected)) in cases.into_iter().enumerate() {
         let problem = model.check().unwrap_err();

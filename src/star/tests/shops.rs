@@ -199,6 +199,7 @@ const fn record(name: &'static str, fields: &'static [RecordField]) -> RecordSch
 
 const fn column(name: &'static str, ty: ColumnType, source: ValueSource) -> ColumnSchema {
     ColumnSchema {
+        added: None,
         name,
         ty,
         nullable: false,
@@ -215,6 +216,7 @@ const fn table(
 ) -> TableSchema {
     TableSchema {
         name,
+        former_names: &[],
         dir: name,
         description: "",
         columns,

@@ -34,6 +34,7 @@ pub(super) fn record_effect(changes: &mut ChangeCounts, effect: Effect, rows: u6
         | Effect::Lock
         | Effect::LoadedRuns
         | Effect::Create(_)
+        | Effect::Alter(_)
         | Effect::Drop(_)
         | Effect::Temporary
         | Effect::DropConstraints

@@ -155,6 +155,7 @@ mod tests {
                 Effect::LoadedRuns | Effect::Check(_) => ("SELECT ", None),
                 Effect::Begin
                 | Effect::Create(_)
+                | Effect::Alter(_)
                 | Effect::Drop(_)
                 | Effect::Temporary
                 | Effect::DropConstraints

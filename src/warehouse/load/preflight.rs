@@ -7,6 +7,7 @@ use crate::warehouse::catalog::{
 use crate::warehouse::connect::error::{StatementError, fatal};
 use crate::warehouse::connect::session::WarehouseSession;
 use crate::warehouse::lost_tables::{find_emptied_table, find_lost_table};
+use crate::warehouse::upgrade::find_outdated_table;
 
 /// Checks that a dataset can be merged with the rows in the tables.
 ///
@@ -42,11 +43,14 @@ pub(super) fn ensure_refreshable(
     Ok(Vec::new())
 }
 
-/// Reads the catalog, and checks that the tables that exist match.
+/// Reads the catalog, and checks that the tables that exist match those of this version.
 fn read_matching_catalog(
     session: &mut WarehouseSession,
 ) -> std::result::Result<Catalog, StatementError> {
     let catalog = read_catalog(session)?;
+    if let Some(outdated) = find_outdated_table(&catalog) {
+        return Err(fatal(outdated));
+    }
     match schema_mismatch(&catalog) {
         None => Ok(catalog),
         Some(difference) => Err(fatal(difference)),

@@ -95,6 +95,7 @@ impl<'a> LoadTransaction<'a> {
         match statement.effect {
             Effect::Begin
             | Effect::Create(_)
+            | Effect::Alter(_)
             | Effect::Drop(_)
             | Effect::Temporary
             | Effect::DropConstraints
@@ -229,6 +230,7 @@ impl LoadStage {
             | Effect::Lock
             | Effect::LoadedRuns
             | Effect::Create(_)
+            | Effect::Alter(_)
             | Effect::Drop(_)
             | Effect::Temporary
             | Effect::DropConstraints

@@ -27,6 +27,8 @@ pub(crate) enum Effect {
     LoadedRuns,
     /// Creates a table, or changes how the table that was just created is stored.
     Create(&'static TableSchema),
+    /// Renames a table, or adds a column to it.
+    Alter(&'static TableSchema),
     /// Drops a table.
     Drop(&'static TableSchema),
     /// Creates or changes what ends with the session or the transaction: temporary tables, settings, statistics.

@@ -91,11 +91,21 @@ pub fn parse_create_table(statement: &SqlStatement) -> ParseResult<TableDefiniti
     Ok(table)
 }
 
-/// Translates `ALTER TABLE t ADD [COLUMN] …`, or returns `None` for any other ALTER TABLE.
+/// Translates `ALTER TABLE t ADD [COLUMN] …`, which adds one column, or returns `None` for another ALTER TABLE that Redshift
+/// has.
 pub fn translate_add_column(statement: &SqlStatement) -> ParseResult<Option<String>> {
     let mut parser = statement.parser();
     parser.expect(&["alter", "table"])?;
     let name = parser.qualified_name()?;
+    if parser.accept(&["alter"]) {
+        parser.accept(&["column"]);
+        parser.name()?;
+        // There is no SET or DROP of a default or of NOT NULL.
+        return match parser.accept_one_of(&["type", "encode"]) {
+            Some(_) => Ok(None),
+            None => Err(parser.unexpected_token()),
+        };
+    }
     if !parser.accept(&["add"]) {
         return Ok(None);
     }
@@ -114,6 +124,11 @@ pub fn translate_add_column(statement: &SqlStatement) -> ParseResult<Option<Stri
         &mut Vec::new(),
     )?;
     parser.expect_end()?;
+    if column.sql.ends_with(" NOT NULL") && !column.sql.contains(" DEFAULT ") {
+        return Err(SqlError::unsupported(
+            "ALTER TABLE ADD COLUMN defined as NOT NULL must have a non-null default expression",
+        ));
+    }
     Ok(Some(format!(
         "ALTER TABLE {name} ADD COLUMN {}",
         column.sql

@@ -1,16 +1,17 @@
 //! Reads both inputs record by record, and computes the complete output.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 
 use crate::reference::framing::{ScanItem, scan_records};
 use crate::reference::input::{self, ReferenceInput};
 use crate::reference::merge_state;
 use crate::reference::output::{
-    DataLoss, LogCounts, MergeState, ReferenceOutput, Reject, SongCounts,
+    DataLoss, LogCounts, MergeState, ReferenceOutput, Reject, SongCounts, UnknownKey, UnknownKeys,
 };
 use crate::reference::rows::{self, KeptEvent};
 use crate::reference::star;
+use crate::reference::unknown_keys::list_unknown_keys;
 use crate::reference::value::{RecordMembers, RejectReason};
 
 /// Computes the star schema of two inputs (each a directory, one file, or several locations and globs).
@@ -75,6 +76,7 @@ pub fn compute(
             rejected: song_read.rejects.len() as u64,
             rejected_by_reason: count_by_reason(&song_read.rejects),
             data_loss: song_read.data_loss,
+            unknown_keys: first_keys(song_read.unknown_keys),
         },
         log_counts: LogCounts {
             objects: log_read.objects,
@@ -85,6 +87,7 @@ pub fn compute(
             rejected: log_read.rejects.len() as u64,
             rejected_by_reason: count_by_reason(&log_read.rejects),
             data_loss: log_read.data_loss,
+            unknown_keys: first_keys(log_read.unknown_keys),
             kept: songplays.len() as u64,
             filtered,
             duplicates: (events.len() - distinct.len()) as u64,
@@ -105,6 +108,17 @@ struct ReadOutcome {
     records: u64,
     rejects: Vec<Reject>,
     data_loss: DataLoss,
+    unknown_keys: Vec<UnknownKey>,
+}
+
+/// Returns the unknown keys that a report lists.
+fn first_keys(mut keys: Vec<UnknownKey>) -> UnknownKeys {
+    let has_more = keys.len() > 100;
+    keys.truncate(100);
+    UnknownKeys {
+        first: keys,
+        has_more,
+    }
 }
 
 /// Passes every valid record of an input to `accept`, in input order, and collects the rejects.
@@ -120,6 +134,7 @@ fn read_input(
         ignored_extensions: listing.ignored_extensions.clone(),
         ..ReadOutcome::default()
     };
+    let mut seen_keys = HashSet::new();
     for object in &listing.objects {
         let stored = std::fs::read(&object.path)?;
         read.bytes += stored.len() as u64;
@@ -144,6 +159,14 @@ fn read_input(
 
         let items = scan_records(bytes, keys);
         read.records += items.len() as u64;
+        let unknown_keys = list_unknown_keys(bytes, &items, keys, &mut seen_keys);
+        let unknown_key = |(key, line)| UnknownKey {
+            key,
+            object: object.key.clone(),
+            line,
+        };
+        read.unknown_keys
+            .extend(unknown_keys.into_iter().map(unknown_key));
         for record in &items {
             match record {
                 ScanItem::Record(range) => {

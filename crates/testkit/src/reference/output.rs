@@ -39,6 +39,26 @@ pub struct SongCounts {
     pub rejected: u64,
     pub rejected_by_reason: BTreeMap<String, u64>,
     pub data_loss: DataLoss,
+    pub unknown_keys: UnknownKeys,
+}
+
+/// The keys that the model does not know.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct UnknownKeys {
+    /// The first 100 keys, each where it occurs first, in input order.
+    pub first: Vec<UnknownKey>,
+    /// Whether there are more.
+    pub has_more: bool,
+}
+
+/// An unknown key and its first occurrence.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UnknownKey {
+    pub key: String,
+    /// The key of the object, as in [`Reject`].
+    pub object: String,
+    /// The line in the decompressed object, from 1.
+    pub line: u64,
 }
 
 /// The values that the reject limit checks besides records, for songs or for logs.
@@ -65,6 +85,7 @@ pub struct LogCounts {
     pub rejected: u64,
     pub rejected_by_reason: BTreeMap<String, u64>,
     pub data_loss: DataLoss,
+    pub unknown_keys: UnknownKeys,
     pub kept: u64,
     pub filtered: u64,
     pub duplicates: u64,

@@ -1,6 +1,5 @@
 //! Parses the keys and values of a record, and converts JSON values to column types.
 
-use std::collections::HashMap;
 use std::fmt;
 
 use serde::Deserialize;
@@ -36,9 +35,9 @@ impl RejectReason {
     }
 }
 
-/// The members of a record: maps each decoded key (UTF-8, or WTF-8 if it has lone surrogates, which no known
-/// key has) to the text of its last value.
-pub struct RecordMembers<'a>(HashMap<Vec<u8>, &'a RawValue>);
+/// The members of a record in order: each decoded key (UTF-8, or WTF-8 if it has lone surrogates, which no known
+/// key has) with the text of its value. Of a repeated key, the last value counts.
+pub struct RecordMembers<'a>(Vec<(Vec<u8>, &'a RawValue)>);
 
 impl<'a> RecordMembers<'a> {
     /// Parses a record, which must be one well-formed JSON object.
@@ -47,11 +46,28 @@ impl<'a> RecordMembers<'a> {
     }
 
     pub fn contains_key(&self, key: &str) -> bool {
-        self.0.contains_key(key.as_bytes())
+        self.0.iter().any(|(member, _)| member == key.as_bytes())
+    }
+
+    /// Returns the keys that are not in `known`, and the offset of each in `record`, the text that was parsed.
+    pub fn unknown_keys(&self, record: &str, known: &[&str]) -> Vec<(String, usize)> {
+        let mut unknown = Vec::new();
+        // After a value and its comma, the next quote opens a key.
+        let mut previous_end = 0;
+        for (key, value) in &self.0 {
+            if !known.iter().any(|known| known.as_bytes() == key) {
+                let quote = record[previous_end..].find('"').expect("a key is quoted");
+                unknown.push((reported_key(key), previous_end + quote));
+            }
+            let start = value.get().as_ptr() as usize - record.as_ptr() as usize;
+            previous_end = start + value.get().len();
+        }
+        unknown
     }
 
     pub fn get(&self, key: &str) -> FieldValue<'a> {
-        let Some(raw) = self.0.get(key.as_bytes()) else {
+        let last = self.0.iter().rfind(|(member, _)| member == key.as_bytes());
+        let Some((_, raw)) = last else {
             return FieldValue::Null;
         };
         let text = raw.get();
@@ -74,15 +90,35 @@ impl<'de> Deserialize<'de> for RecordMembers<'de> {
                 f.write_str("an object")
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut fields = HashMap::new();
+                let mut fields = Vec::new();
                 while let Some(JsonStringBytes(key)) = map.next_key()? {
-                    fields.insert(key, map.next_value()?);
+                    fields.push((key, map.next_value()?));
                 }
                 Ok(RecordMembers(fields))
             }
         }
         deserializer.deserialize_map(FieldsVisitor)
     }
+}
+
+/// The maximum length of an unknown key in a report.
+const MAX_KEY_BYTES: usize = 256;
+
+/// Returns an unknown key as it is reported: U+FFFD in place of each lone surrogate, and only the first
+/// characters.
+fn reported_key(wtf8: &[u8]) -> String {
+    let mut bytes = wtf8.to_vec();
+    for at in 0..bytes.len() {
+        // Surrogates, and nothing else, are encoded as ED A0 80 to ED BF BF.
+        if bytes[at] == 0xED && bytes[at + 1] >= 0xA0 {
+            bytes[at..at + 3].copy_from_slice("\u{FFFD}".as_bytes());
+        }
+    }
+    let key = String::from_utf8(bytes).expect("WTF-8 without surrogates is UTF-8");
+    let fits = |end: &usize| *end <= MAX_KEY_BYTES;
+    let ends = key.char_indices().map(|(start, c)| start + c.len_utf8());
+    let end = ends.take_while(fits).last().unwrap_or(0);
+    key[..end].to_owned()
 }
 
 /// A JSON string that is deserialized as bytes: `serde_json` then returns a lone surrogate as WTF-8 instead

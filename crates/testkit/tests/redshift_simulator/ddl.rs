@@ -42,6 +42,29 @@ fn truncate_takes_one_table() {
 }
 
 #[test]
+fn alter_table_adds_one_column() {
+    assert_rejects_and_accepts(
+        &[
+            (
+                "ALTER TABLE t ADD COLUMN x INTEGER, ADD COLUMN y INTEGER",
+                "near \",\"",
+            ),
+            (
+                "ALTER TABLE t ADD COLUMN x INTEGER NOT NULL",
+                "must have a non-null default",
+            ),
+            ("ALTER TABLE t ALTER COLUMN a DROP DEFAULT", "near \"DROP\""),
+            ("ALTER TABLE t ALTER a SET NOT NULL", "near \"SET\""),
+        ],
+        &[
+            "ALTER TABLE t ADD COLUMN x VARCHAR(16) DEFAULT 'log' NOT NULL",
+            "ALTER TABLE t ADD y DOUBLE PRECISION",
+            "ALTER TABLE t RENAME TO u",
+        ],
+    );
+}
+
+#[test]
 fn create_table_accepts_redshift_attributes() {
     let mut test = SimulatorFixture::new();
     test.execute(

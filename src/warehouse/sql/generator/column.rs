@@ -19,7 +19,7 @@ pub(super) fn column_definitions(columns: &[ColumnSchema], dialect: Dialect) -> 
 }
 
 /// Returns the name of a type. Text is compared bytewise in both kinds of warehouse, but only PostgreSQL has to be told.
-fn type_name(ty: ColumnType, dialect: Dialect) -> String {
+pub(super) fn type_name(ty: ColumnType, dialect: Dialect) -> String {
     match (ty, dialect) {
         (ColumnType::BigInt, _) => "BIGINT".to_owned(),
         (ColumnType::Integer, _) => "INTEGER".to_owned(),

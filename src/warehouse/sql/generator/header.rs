@@ -55,6 +55,28 @@ A view that depends on a table makes the script fail. It is not dropped with the
     )
 }
 
+pub(super) fn upgrade(dialect: Dialect) -> String {
+    let notes = match dialect {
+        Dialect::Redshift => {
+            "Redshift adds one column in a statement. A column that is NOT NULL needs a default, which stays; no load uses it."
+        }
+        Dialect::Postgres => {
+            "The tables are not written anew, so the size of the load history does not matter."
+        }
+    };
+    format!(
+        "Upgrades the tables of version 0.1.0 in {}. All rows stay.
+
+Usage: psql -v ON_ERROR_STOP=1 -1 -f sql/{}/upgrade.sql
+
+{notes}
+
+sparkify create-tables --upgrade does the same, and upgrades older tables too, whose names it changes.",
+        warehouse(dialect),
+        folder(dialect)
+    )
+}
+
 pub(super) fn stage(model: &Model, dialect: Dialect) -> String {
     let sources = match dialect {
         Dialect::Redshift => {

@@ -1,10 +1,11 @@
 //! Generates the SQL of a warehouse from the description of the star schema. The files of `sql/redshift` and
 //! `sql/postgres` are its output.
 //!
-//! - `create` and `drop` define the tables, and `column` their columns.
+//! - `create` and `drop` define the tables, and `column` their columns. `upgrade` changes those of older versions.
 //! - `transaction` begins and commits a load. `stage`, `refresh`, `copy`, `count`, `merge` and `verify` are the parts
 //!   between, in this order. `constraints` drops constraints in PostgreSQL and adds them again.
 //! - `clause`, `expression`, `list` and `temp_table` lay out parts of statements.
+//! - `history` lists loads.
 //! - `script` puts the files together from a `header` and statements.
 
 mod clause;
@@ -16,6 +17,7 @@ mod create;
 mod drop;
 mod expression;
 mod header;
+mod history;
 mod list;
 mod merge;
 mod refresh;
@@ -25,6 +27,7 @@ mod temp_table;
 #[cfg(test)]
 mod tests;
 mod transaction;
+mod upgrade;
 mod verify;
 
 pub(crate) use constraints::with_constraints_dropped;
@@ -35,9 +38,14 @@ pub(crate) use count::{
 };
 pub(crate) use create::create_statements;
 pub(crate) use drop::drop_statements;
+pub(crate) use history::loads_query;
 pub(crate) use merge::merge_statements;
 pub(crate) use refresh::refresh_statements;
 pub use script::{SqlScript, sql_scripts};
 pub(crate) use stage::staging_statements;
-pub(crate) use transaction::{begin_statement, commit_statement, lock_statement};
+pub(crate) use transaction::{
+    begin_statement, commit_statement, lock_statement, lock_table_statement,
+};
+pub use upgrade::TableChange;
+pub(crate) use upgrade::{changes_since_first_version, upgrade_statements};
 pub(crate) use verify::verify_statement;

@@ -13,6 +13,7 @@ use super::merge::merge_statements;
 use super::refresh::refresh_statements;
 use super::stage::staging_statements;
 use super::transaction::{begin_statement, commit_statement, lock_statement};
+use super::upgrade::{changes_since_first_version, upgrade_statements};
 use super::verify::verify_statement;
 use crate::model::{Model, TableSchema};
 use crate::warehouse::dialect::Dialect;
@@ -55,6 +56,11 @@ pub fn sql_scripts(model: &Model, dialect: Dialect) -> Vec<SqlScript> {
     vec![
         script("create.sql", header::create(dialect), &create),
         script("drop.sql", header::drop(dialect), &drop_statements(model)),
+        script(
+            "upgrade.sql",
+            header::upgrade(dialect),
+            &upgrade(model, dialect),
+        ),
         load_script("stage.sql", stage_header, &stage(model, dialect)),
         load_script("refresh.sql", header::refresh(dialect), &refresh),
         load_script("copy.sql", header::copy(dialect), &copy(model, dialect)),
@@ -63,6 +69,13 @@ pub fn sql_scripts(model: &Model, dialect: Dialect) -> Vec<SqlScript> {
         load_script("verify.sql", header::verify(dialect), &[verify]),
         load_script("commit.sql", header::commit(), &[commit_statement()]),
     ]
+}
+
+fn upgrade(model: &Model, dialect: Dialect) -> Vec<Statement> {
+    let mut statements = vec![lock_statement(model, dialect)];
+    let changes = changes_since_first_version(model);
+    statements.extend(upgrade_statements(model, dialect, &changes));
+    statements
 }
 
 fn stage(model: &Model, dialect: Dialect) -> Vec<Statement> {

@@ -150,6 +150,7 @@ static LOADS: TableSchema = table(
 
 const fn column(name: &'static str, ty: ColumnType, source: ValueSource) -> ColumnSchema {
     ColumnSchema {
+        added: None,
         name,
         ty,
         nullable: false,
@@ -167,6 +168,7 @@ const fn table(
 ) -> TableSchema {
     TableSchema {
         name,
+        former_names: &[],
         dir: name,
         description: "",
         columns,

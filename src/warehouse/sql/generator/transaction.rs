@@ -11,7 +11,11 @@ pub(crate) fn begin_statement() -> Statement {
 
 /// Returns the statement that waits for other loads. It locks the load history, which every load writes.
 pub(crate) fn lock_statement(model: &Model, dialect: Dialect) -> Statement {
-    let history = model.load_history.name;
+    lock_table_statement(model.load_history.name, dialect)
+}
+
+/// Returns the same for a load history with this name.
+pub(crate) fn lock_table_statement(history: &str, dialect: Dialect) -> Statement {
     let (sql, comment) = match dialect {
         Dialect::Redshift => (
             format!("LOCK {history}"),

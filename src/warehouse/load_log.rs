@@ -1,0 +1,152 @@
+//! Lists the loads that the load history of a warehouse records.
+
+use std::str::FromStr;
+
+use serde::Serialize;
+
+use super::catalog::{check_schema, missing_tables, read_catalog};
+use super::connect::config::ConnectionConfig;
+use super::connect::error::{StatementError, fatal};
+use super::connect::session::{ResultRow, WarehouseSession};
+use super::query_result::unexpected_result;
+use super::sql::generator::loads_query;
+use super::upgrade::find_outdated_table;
+use crate::error::{Error, Result};
+use crate::model::sparkify::SPARKIFY;
+
+/// The load of one run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LoadEntry {
+    /// The id of the run that wrote the dataset.
+    pub run: String,
+    /// When it was loaded, in UTC as in ISO 8601.
+    pub loaded_at: String,
+    /// Number of its song objects.
+    pub song_objects: u64,
+    /// Number of its log objects.
+    pub log_objects: u64,
+    /// Valid songs in these objects.
+    pub songs: u64,
+    /// `NextSong` events in these objects, repeated deliveries included.
+    pub events: u64,
+    /// Rejected records of these objects. `None` if an older version loaded it.
+    pub rejected_records: Option<u64>,
+    /// The duration of the transaction. `None` if an older version loaded it.
+    pub load_seconds: Option<f64>,
+    /// The user of the warehouse who loaded it. `None` if an older version loaded it.
+    pub loaded_by: Option<String>,
+}
+
+/// Returns the newest loads, the newest first.
+///
+/// # Errors
+/// Returns an error if the warehouse cannot be reached, or if its load history is missing or of an older version.
+pub(crate) fn read_loads(connection: &ConnectionConfig, limit: u32) -> Result<Vec<LoadEntry>> {
+    let mut session = WarehouseSession::open(connection)?;
+    query_loads(&mut session, limit).map_err(|failure| {
+        Error::failed(format!("cannot read the history of {connection}")).with_source(failure.error)
+    })
+}
+
+fn query_loads(
+    session: &mut WarehouseSession,
+    limit: u32,
+) -> std::result::Result<Vec<LoadEntry>, StatementError> {
+    let catalog = read_catalog(session)?;
+    if let Some(outdated) = find_outdated_table(&catalog) {
+        return Err(fatal(outdated));
+    }
+    if missing_tables(&catalog).contains(&SPARKIFY.load_history)
+        && let Some(missing) = check_schema(&catalog)
+    {
+        return Err(fatal(missing));
+    }
+    let rows = session.query(&loads_query(&SPARKIFY, limit))?;
+    let loads = rows.into_iter().map(parse_load);
+    loads.collect::<Result<_>>().map_err(fatal)
+}
+
+fn parse_load(row: ResultRow) -> Result<LoadEntry> {
+    let unreadable = || unexpected_result("the history of loads");
+    let Ok(
+        [
+            run,
+            loaded_at,
+            song_objects,
+            log_objects,
+            songs,
+            events,
+            rejected,
+            seconds,
+            loaded_by,
+        ],
+    ) = <[Option<String>; 9]>::try_from(row)
+    else {
+        return Err(unreadable());
+    };
+    let required = |field: Option<String>| field.ok_or_else(unreadable);
+    let count = |field| parse::<u64>(field)?.ok_or_else(unreadable);
+    Ok(LoadEntry {
+        run: required(run)?,
+        loaded_at: format!("{}Z", required(loaded_at)?.replacen(' ', "T", 1)),
+        song_objects: count(song_objects)?,
+        log_objects: count(log_objects)?,
+        songs: count(songs)?,
+        events: count(events)?,
+        rejected_records: parse(rejected)?,
+        load_seconds: parse(seconds)?,
+        loaded_by,
+    })
+}
+
+fn parse<T: FromStr>(field: Option<String>) -> Result<Option<T>> {
+    let number = field.map(|text| text.parse());
+    let number = number.transpose();
+    number.map_err(|_| unexpected_result("the history of loads"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(fields: [&str; 9]) -> ResultRow {
+        let field = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        fields.map(field).to_vec()
+    }
+
+    #[test]
+    fn loads_of_older_versions_lack_some_values() {
+        let fields = ["R", "2026-11-30 03:00:12", "0", "2", "0", "205", "", "", ""];
+        let load = parse_load(row(fields)).unwrap();
+        assert_eq!(load.loaded_at, "2026-11-30T03:00:12Z");
+        assert_eq!((load.log_objects, load.events), (2, 205));
+        assert_eq!((load.rejected_records, load.loaded_by), (None, None));
+    }
+
+    #[test]
+    fn unreadable_values_are_errors() {
+        let fields = [
+            "R",
+            "2026-11-30 03:00:12",
+            "1",
+            "2",
+            "60",
+            "205",
+            "3",
+            "0.5",
+            "etl",
+        ];
+        assert_eq!(parse_load(row(fields)).unwrap().load_seconds, Some(0.5));
+        for index in 0..6 {
+            let mut fields = fields;
+            fields[index] = "";
+            parse_load(row(fields)).unwrap_err();
+        }
+        for index in 2..8 {
+            let mut fields = fields;
+            fields[index] = "many";
+            parse_load(row(fields)).unwrap_err();
+        }
+        parse_load(row(fields)[..8].to_vec()).unwrap_err();
+    }
+}
