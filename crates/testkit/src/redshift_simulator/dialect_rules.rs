@@ -403,6 +403,9 @@ pub fn translate(statement: &SqlStatement, last: &LastCopyInfo) -> String {
             edits.push((token.start..token.end, "sysdate()".to_owned()));
         } else if token.is("nvl") && statement.has_words_at(at + 1, &["("]) {
             edits.push((token.start..token.end, "coalesce".to_owned()));
+        } else if token.is("datediff") && statement.has_words_at(at + 1, &["(", "second", ","]) {
+            let part = &tokens[at + 2];
+            edits.push((part.start..part.end, "'second'".to_owned()));
         }
     }
     if statement.starts_with(&["delete"]) && !statement.has_words_at(1, &["from"]) {
