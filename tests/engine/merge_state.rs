@@ -262,7 +262,7 @@ fn loaded_songs_are_left_out() {
     };
     let loaded = [("song", song.object.as_str(), song.etag.as_str())];
     let (report, state) = run_and_reconcile_skipping(&input, &loaded);
-    assert_eq!(state.source_objects, [log.clone()]);
+    assert_eq!(state.source_objects, std::slice::from_ref(log));
     let songs = &report.songs;
     assert_eq!((songs.already_loaded_objects, songs.objects), (1, 0));
     assert_eq!(report.tables["songs"].rows, 0);
