@@ -23,7 +23,7 @@ pub struct DatasetContents {
     pub object_row_counts: Vec<i64>,
     /// The rejects by file name, without the run id and without the location of the objects.
     pub rejects: BTreeMap<String, Vec<Value>>,
-    /// The report without times.
+    /// The report without times, and without the location of the objects.
     pub counts: Value,
 }
 
@@ -35,7 +35,13 @@ impl DatasetContents {
 
     /// Takes apart the files of a dataset; its input is below one of `inputs`.
     pub fn from_files(mut files: FilesByPath, inputs: &[&str]) -> Self {
-        let report: Value = serde_json::from_slice(&files.remove("_report.json").unwrap()).unwrap();
+        let mut report: Value =
+            serde_json::from_slice(&files.remove("_report.json").unwrap()).unwrap();
+        for input in ["songs", "logs"] {
+            for unknown in report[input]["unknown_keys"].as_array_mut().unwrap() {
+                strip_location(unknown, inputs);
+            }
+        }
         let counts = ["songs", "logs", "tables", "matched_songplays"];
         let counts = counts.map(|name| (name.to_owned(), report[name].clone()));
         let (mut parts, mut rejects) = (FilesByPath::new(), BTreeMap::new());
@@ -49,7 +55,8 @@ impl DatasetContents {
                 assert!(name.starts_with("_rejects/"), "unexpected file {name}");
                 let lines = String::from_utf8(bytes).unwrap();
                 let lines = lines.lines().map(|line| {
-                    let mut reject = strip_location(line, inputs);
+                    let mut reject: Value = serde_json::from_str(line).unwrap();
+                    strip_location(&mut reject, inputs);
                     assert_eq!(reject["run"].take(), report["run"]);
                     reject
                 });
@@ -87,16 +94,14 @@ fn row_counts(file: Vec<u8>) -> Vec<i64> {
     batches.flat_map(|batch| column(batch.unwrap())).collect()
 }
 
-/// Parses a reject and removes the location from its object.
-fn strip_location(line: &str, inputs: &[&str]) -> Value {
-    let mut reject: Value = serde_json::from_str(line).unwrap();
-    let object = reject["object"].as_str().unwrap().to_owned();
+/// Removes the location from the object of a reject or of an unknown key.
+fn strip_location(found: &mut Value, inputs: &[&str]) {
+    let object = found["object"].as_str().unwrap().to_owned();
     let mut below = inputs
         .iter()
         .filter_map(|location| object.strip_prefix(location));
     let below = below
         .next()
         .unwrap_or_else(|| panic!("{object} is not below {inputs:?}"));
-    reject["object"] = below.into();
-    reject
+    found["object"] = below.into();
 }
