@@ -277,10 +277,11 @@ impl Scanner {
             },
             _ => raw,
         };
-        self.keys
-            .iter()
-            .position(|k| k.as_bytes() == key)
-            .unwrap_or(self.keys.len())
+        // Most keys differ in their first byte, which is compared without a call.
+        let is_key =
+            |known: &&str| known.as_bytes().first() == key.first() && known.as_bytes() == key;
+        let index = self.keys.iter().position(is_key);
+        index.unwrap_or(self.keys.len())
     }
 
     /// Scans a key and its colon, from the opening quote on.

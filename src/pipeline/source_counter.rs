@@ -146,12 +146,12 @@ impl<'a> SourceCounter<'a> {
     /// completely.
     pub(super) fn finish(&self) -> SourceCounts {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.report_unknown_keys(self.source);
         if self.run.replayed_run.is_some() {
             // The objects of a replay are texts of rejects, and their records are counted.
             return counts.clone();
         }
         counts.report.unreadable_objects = counts.statuses.failed_count();
-        counts.report_unknown_keys(self.source);
         let counts = counts.clone();
         for (object, status, reason) in counts.statuses.first_failed() {
             let object = self.source.display(&self.source.objects[object]);

@@ -203,8 +203,11 @@ impl<'a> SplitReader<'a> {
                 pass.sink.write_reject(task.object, &reject)?;
                 pass.stats.count_reject(number, reject);
             }
-            for key in self.decoder.take_unknown_keys() {
+            for mut key in self.decoder.take_unknown_keys() {
                 let segment = number;
+                if let Some(origin) = origin {
+                    key.line = origin.line;
+                }
                 pass.stats.unknown_keys.push(SegmentKey { segment, key });
             }
             if let Some(records_end) = records_end {

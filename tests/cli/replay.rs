@@ -96,7 +96,7 @@ fn replay_as_is_rejects_all_again_and_says_so() {
 fn edited_rejects_pass_and_others_keep_their_first_place() {
     let sandbox = sandbox_with_rejects();
     let mut lines = read_lines(&sandbox, LOG_REJECTS);
-    lines[0]["text"] = event(3).into();
+    lines[0]["text"] = event(3).replace('{', "{\"device\":1,").into();
     lines[1]["text"] = format!("{}\n{}", event(4), bad_event(5)).into();
     write_fixed(&sandbox, &lines);
     replay_fixed(&sandbox).assert_success();
@@ -108,6 +108,9 @@ fn edited_rejects_pass_and_others_keep_their_first_place() {
     );
     assert_eq!(report["songs"]["records"], 0);
     assert_eq!(report["tables"]["songplays"]["rows"], 2);
+    // An unknown key is where its record was rejected.
+    let unknown = json!([{"key": "device", "object": "logs/a.json", "line": 4}]);
+    assert_eq!(logs["unknown_keys"], unknown);
     let [again] = read_lines(&sandbox, "replayed/_rejects/logs-00000.jsonl")
         .try_into()
         .unwrap();

@@ -190,7 +190,7 @@ def generated_scripts(sparkify, dataset):
         for dialect in DIALECTS_BY_DIR["analytics"]:
             yield dialect, " ".join(query), sql
     for dialect in ["redshift", "postgres"]:
-        commands = [["create-tables"], ["create-tables", "--drop"]]
+        commands = [["create-tables"], ["create-tables", "--drop"], ["create-tables", "--upgrade"]]
         # Redshift loads from S3 only.
         if dataset and (dialect == "postgres" or dataset.startswith("s3://")):
             commands += [["load", "--from", dataset], ["load", "--from", dataset, "--full-refresh"]]

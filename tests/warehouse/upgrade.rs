@@ -13,6 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use testkit::cli::output::CommandOutput;
 use testkit::dir_contents::list_files;
+use testkit::postgres_server::{SUPERUSER, SUPERUSER_PASSWORD, shared_server};
 use testkit::redshift_simulator::{FaultPoint, StatementMatcher, WarehouseKind};
 
 use crate::support::on_both_warehouses;
@@ -343,26 +344,34 @@ fn drop_removes_tables_of_older_versions(kind: WarehouseKind) {
     assert_upgraded(&warehouse, kind);
 }
 
+/// Returns the URL of the database for another user than that of the tests, with options of the session.
+fn url_of(warehouse: &TestWarehouse, user: &str, options: &str) -> String {
+    let (port, name) = (shared_server().port, &warehouse.database().name);
+    format!("postgres://{user}@127.0.0.1:{port}/{name}{options}")
+}
+
 #[test]
 fn only_the_owner_upgrades() {
     let warehouse = old_warehouse(WarehouseKind::Postgres, "0.1.0");
     let mut client = warehouse.admin_client();
     let before = columns(&mut client);
+    let role = format!("upgrader_{}", std::process::id());
     client
-        .batch_execute(
-            "CREATE ROLE upgrade_owner; ALTER TABLE load_history OWNER TO upgrade_owner;
-             CREATE ROLE upgrade_loader LOGIN;
-             GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO upgrade_loader",
-        )
+        .batch_execute(&format!(
+            "CREATE ROLE {role} LOGIN PASSWORD '{SUPERUSER_PASSWORD}';
+             GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}"
+        ))
         .unwrap();
-    // The session takes a role that may load but owns nothing.
-    let url = format!("{}?options=-c%20role%3Dupgrade_loader", warehouse.url());
+    let url = url_of(&warehouse, &role, "");
     let mut command = warehouse.sparkify(&["create-tables", "--upgrade", "--warehouse", &url]);
-    CommandOutput::run(&mut command).assert_failure(
+    CommandOutput::run(command.env("PGPASSWORD", SUPERUSER_PASSWORD)).assert_failure(
         1,
         &["cannot upgrade", "must be owner of table load_history"],
     );
     assert_eq!(columns(&mut client), before);
+    client
+        .batch_execute(&format!("DROP OWNED BY {role}; DROP ROLE {role}"))
+        .unwrap();
 }
 
 #[test]
@@ -372,13 +381,11 @@ fn tables_of_another_schema_are_upgraded_there() {
     client
         .batch_execute("ALTER SCHEMA public RENAME TO music; CREATE SCHEMA public")
         .unwrap();
-    let url = format!(
-        "{}?options=-c%20search_path%3Dpublic,music",
-        warehouse.url()
-    );
-    let mut command =
-        warehouse.sparkify(&["create-tables", "--upgrade", "--quiet", "--warehouse", &url]);
-    CommandOutput::run(&mut command).assert_success();
+    let options = "?options=-c%20search_path%3Dpublic,music";
+    let url = url_of(&warehouse, SUPERUSER, options);
+    let arguments = ["create-tables", "--upgrade", "--quiet", "--warehouse", &url];
+    let mut command = warehouse.sparkify(&arguments);
+    CommandOutput::run(command.env("PGPASSWORD", SUPERUSER_PASSWORD)).assert_success();
     let tables =
         "SELECT COUNT(*) FROM pg_tables WHERE schemaname = 'music' AND tablename LIKE 'state\\_%'";
     assert_eq!(client.query_one(tables, &[]).unwrap().get::<_, i64>(0), 4);

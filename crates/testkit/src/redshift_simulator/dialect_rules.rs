@@ -382,6 +382,35 @@ pub struct LastCopyInfo {
     pub row_count: u64,
 }
 
+/// Returns the edits of `DATEDIFF(second, a, b)`, whose name is the token at a position. It counts the full seconds between
+/// the times.
+fn datediff_edits(statement: &SqlStatement, at: usize) -> Vec<(Range<usize>, String)> {
+    let tokens = &statement.tokens;
+    let start = tokens[at].start..tokens[at + 3].end;
+    let start_text = "(-EXTRACT(EPOCH FROM date_trunc('second', ".to_owned();
+    let mut edits = vec![(start, start_text)];
+    let mut depth = 0;
+    for token in &tokens[at + 4..] {
+        let text = match depth {
+            0 if token.is(",") => ") - date_trunc('second', ",
+            0 if token.is(")") => ")))::BIGINT",
+            _ => "",
+        };
+        if !text.is_empty() {
+            edits.push((token.start..token.end, text.to_owned()));
+        }
+        if token.is("(") {
+            depth += 1;
+        } else if token.is(")") {
+            if depth == 0 {
+                break;
+            }
+            depth -= 1;
+        }
+    }
+    edits
+}
+
 /// Translates the statement into that of PostgreSQL.
 pub fn translate(statement: &SqlStatement, last: &LastCopyInfo) -> String {
     let mut edits: Vec<(Range<usize>, String)> = Vec::new();
@@ -403,6 +432,8 @@ pub fn translate(statement: &SqlStatement, last: &LastCopyInfo) -> String {
             edits.push((token.start..token.end, "sysdate()".to_owned()));
         } else if token.is("nvl") && statement.has_words_at(at + 1, &["("]) {
             edits.push((token.start..token.end, "coalesce".to_owned()));
+        } else if token.is("datediff") && statement.has_words_at(at + 1, &["(", "second", ","]) {
+            edits.extend(datediff_edits(statement, at));
         }
     }
     if statement.starts_with(&["delete"]) && !statement.has_words_at(1, &["from"]) {

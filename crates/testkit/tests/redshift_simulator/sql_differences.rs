@@ -262,3 +262,22 @@ fn fnv_hash_matches_redshift() {
         ["f"]
     );
 }
+
+#[test]
+fn datediff_counts_seconds() {
+    let mut test = SimulatorFixture::new();
+    let query = |from: &str, to: &str| {
+        format!("SELECT DATEDIFF(second, CAST('{from}' AS TIMESTAMP), CAST('{to}' AS TIMESTAMP))")
+    };
+    for (from, to, seconds) in [
+        ("2018-11-01 00:00:00", "2018-11-01 00:01:00", "60"),
+        ("2018-11-01 00:00:00.9", "2018-11-01 00:00:01.1", "1"),
+        ("2018-11-01 00:00:01", "2018-11-01 00:00:00", "-1"),
+    ] {
+        assert_eq!(test.query_rows(&query(from, to)), [seconds]);
+    }
+    assert_eq!(
+        test.query_rows("SELECT DATEDIFF(second, SYSDATE, GETDATE()) < 5"),
+        ["t"]
+    );
+}
