@@ -301,12 +301,14 @@ impl TableCreation<'_> {
     }
 
     fn create_error(&self, failure: StatementError) -> Error {
-        let action = match self.existing {
-            ExistingTables::Keep | ExistingTables::Drop => "create tables in",
-            ExistingTables::Upgrade => "upgrade",
-        };
-        let error = Error::failed(format!("cannot {action} {}", self.warehouse.connection))
-            .with_source(failure.error);
+        let warehouse = &self.warehouse.connection;
+        let error = Error::failed(match self.existing {
+            ExistingTables::Keep | ExistingTables::Drop => {
+                format!("cannot create tables in {warehouse}")
+            }
+            ExistingTables::Upgrade => format!("cannot upgrade {warehouse}"),
+        })
+        .with_source(failure.error);
         match failure.class {
             ErrorClass::ConnectionLost => {
                 error.with_hint("the outcome is unknown: run the same command again")
