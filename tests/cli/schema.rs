@@ -66,12 +66,12 @@ fn json_has_all_tables_and_their_columns_in_order() {
             "songs: song_id title artist_id year duration",
             "artists: artist_id name location latitude longitude",
             "time: start_time hour day week month year weekday",
-            "source_objects: object etag rows",
+            "source_objects: kind object etag rows rejected_records rejected_bytes",
             "state_users: user_id start_time session_id item_in_session",
             "state_artists: artist_id song_id",
             "state_songs: song_key duration song_id artist_id",
             "state_songplays: songplay_id song_key duration",
-            "load_history: run object etag rows loaded_at",
+            "load_history: run object etag rows loaded_at kind rejected_records rejected_bytes loaded_by load_seconds",
         ]
     );
 }
