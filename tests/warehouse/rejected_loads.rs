@@ -121,10 +121,10 @@ fn incomplete_dataset_is_rejected() {
         .load_dataset("dataset")
         .assert_failure(1, &["does not list table state_users", "run again"]);
     // A report of an earlier version, and one of a later version.
-    for (version, hint) in [(1, "run again"), (3, "with the version of sparkify")] {
+    for (version, hint) in [(2, "run again"), (4, "with the version of sparkify")] {
         json["report_version"] = version.into();
         std::fs::write(&report, json.to_string()).unwrap();
-        let expected = format!("its report has version {version}, expected 2");
+        let expected = format!("its report has version {version}, expected 3");
         warehouse
             .load_dataset("dataset")
             .assert_failure(1, &[&expected, hint]);
