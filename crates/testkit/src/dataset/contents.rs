@@ -19,7 +19,7 @@ const SOURCE_OBJECTS_PREFIX: &str = "merge_state/source_objects/";
 pub struct DatasetContents {
     /// The Parquet parts by their paths in the dataset.
     pub parts: FilesByPath,
-    /// The number of events of each object, in input order.
+    /// The number of kept records of each object, in input order.
     pub object_row_counts: Vec<i64>,
     /// The rejects by file name, without the run id and without the location of the objects.
     pub rejects: BTreeMap<String, Vec<Value>>,
@@ -38,6 +38,7 @@ impl DatasetContents {
         let mut report: Value =
             serde_json::from_slice(&files.remove("_report.json").unwrap()).unwrap();
         for input in ["songs", "logs"] {
+            report[input].as_object_mut().unwrap().remove("locations");
             for unknown in report[input]["unknown_keys"].as_array_mut().unwrap() {
                 strip_location(unknown, inputs);
             }
