@@ -83,7 +83,7 @@ pub struct LoadedObjects {
 }
 
 /// The loaded versions of objects, by the name of the object.
-type LoadedVersions = HashMap<String, Vec<String>>;
+type LoadedVersions = HashMap<Box<str>, Vec<Box<str>>>;
 
 /// What a warehouse has of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,39 +101,38 @@ impl LoadedObjects {
     pub fn insert(&mut self, kind: &str, object: &str, etag: &str) {
         let kinds = [RecordKind::Song, RecordKind::Log];
         if let Some(kind) = kinds.into_iter().find(|known| known.singular() == kind) {
-            let versions = self.of_mut(kind).entry(object.to_owned()).or_default();
-            versions.push(etag.to_owned());
+            let versions = match kind {
+                RecordKind::Song => &mut self.songs,
+                RecordKind::Log => &mut self.logs,
+            };
+            // Nearly all objects have one version, and there can be a million of them.
+            let versions = versions.entry(object.into());
+            let versions = versions.or_insert_with(|| Vec::with_capacity(1));
+            versions.push(etag.into());
         }
     }
 
     /// Returns the names of the loaded objects of a kind, in no order.
     pub fn names(&self, kind: RecordKind) -> impl Iterator<Item = &str> {
-        self.of(kind).keys().map(String::as_str)
+        self.versions(kind).keys().map(AsRef::as_ref)
     }
 
     /// Returns whether an object is loaded with this ETag.
     pub fn state(&self, kind: RecordKind, object: &str, etag: &str) -> LoadState {
-        match self.of(kind).get(object) {
+        match self.versions(kind).get(object) {
             None => LoadState::New,
             // A change of an object without an ETag could not be noticed.
-            Some(versions) if !etag.is_empty() && versions.iter().any(|known| known == etag) => {
+            Some(versions) if !etag.is_empty() && versions.iter().any(|known| **known == *etag) => {
                 LoadState::Loaded
             }
             Some(_) => LoadState::Changed,
         }
     }
 
-    fn of(&self, kind: RecordKind) -> &LoadedVersions {
+    fn versions(&self, kind: RecordKind) -> &LoadedVersions {
         match kind {
             RecordKind::Song => &self.songs,
             RecordKind::Log => &self.logs,
-        }
-    }
-
-    fn of_mut(&mut self, kind: RecordKind) -> &mut LoadedVersions {
-        match kind {
-            RecordKind::Song => &mut self.songs,
-            RecordKind::Log => &mut self.logs,
         }
     }
 }

@@ -17,8 +17,8 @@ const CLEAN_VERSION: u32 = 2;
 /// Remove abandoned, failed and superseded runs
 ///
 /// In s3://bucket/prefix, and in a folder that keeps runs with a warehouse side by side, removes runs that
-/// were never finished, runs that failed and keep only their rejects, and all complete runs except the
-/// newest. For any other folder, removes what a killed or failed run left beside it. Without --yes, only
+/// were never finished, all complete runs except the newest, and all runs that failed and keep only their
+/// rejects, except the newest. Rejects are removed with their run. For any other folder, removes what a killed or failed run left beside it. Without --yes, only
 /// shows what would be removed.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = help::with_exit_codes(EXAMPLES))]
@@ -26,9 +26,10 @@ pub(super) struct CleanArgs {
     /// Output of the runs: their --out
     #[arg(value_name = "OUT", value_parser = location_parser())]
     out: Location,
-    /// Number of complete runs to keep
+    /// Number of complete and of failed runs to keep
     ///
-    /// Keeps the runs that were published last. The run that latest.json names is always kept.
+    /// Keeps the runs that were published last, and those that failed last. The run that latest.json names
+    /// is always kept.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     keep: u32,
     /// Hours until an idle run is abandoned

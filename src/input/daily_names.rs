@@ -89,8 +89,9 @@ impl Series {
         }
         let is_current = today <= days_after(newest, MAX_AGE);
         let yesterday = today.pred_opt().unwrap_or(today);
+        // A name can have a day of the future by mistake.
         let last = match is_current {
-            true => newest.max(yesterday),
+            true => yesterday,
             false => newest,
         };
         let reported_from = match self.newest_loaded {
@@ -176,7 +177,7 @@ fn numbers(name: &str) -> Vec<(usize, &str)> {
         .collect()
 }
 
-/// Returns true if a text stands between the numbers of a date.
+/// Returns true if the numbers of a date can be separated by this text.
 fn is_separator(text: &str) -> bool {
     let is_partition = text.starts_with('/') && text.ends_with('=');
     matches!(text, "-" | "_" | "." | "/") || is_partition
@@ -267,6 +268,15 @@ mod tests {
         assert_eq!(absent(&listed, &[], "2018-11-04"), [""; 0]);
         assert_eq!(absent(&listed, &[], "2018-12-05"), [""; 0]);
         assert_eq!(absent(&listed, &[], "2018-12-04").len(), 30);
+    }
+
+    #[test]
+    fn days_of_the_future_are_not_absent() {
+        let listed = ["2018-11-01", "2018-11-02", "2018-11-03", "2099-12-31"];
+        assert_eq!(
+            absent(&listed, &[], "2018-11-06"),
+            ["2018-11-04", "2018-11-05"]
+        );
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub struct CleanJob {
     pub out: Location,
     /// The connection to S3, if the output is there.
     pub s3: S3Options,
-    /// Number of complete runs to keep, at least 1.
+    /// Number of complete runs, and of failed runs, to keep, at least 1.
     pub keep: usize,
     /// Time without activity after which an unfinished run is abandoned. A quarter of an hour is the minimum.
     pub unfinished_after: Duration,

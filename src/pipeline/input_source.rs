@@ -57,7 +57,7 @@ pub(super) struct ObjectSelection {
 
 impl ObjectSelection {
     /// Returns the selection of all objects, without a warehouse.
-    fn of_new(objects: &[InputObject]) -> Self {
+    fn all_new(objects: &[InputObject]) -> Self {
         Self {
             new: objects.len() as u64,
             ..Self::default()
@@ -258,7 +258,7 @@ impl InputSource {
         let (mut objects, ignored) = merge_listings(&stores, listings);
         timings.record_phase(sort, None, sort_start);
         let selection = match loaded {
-            None => ObjectSelection::of_new(&objects),
+            None => ObjectSelection::all_new(&objects),
             Some(loaded) => leave_out_loaded(kind, &stores, &mut objects, loaded),
         };
         let plan = plan_with_sniffing(&stores, &mut objects, split_bytes)?;

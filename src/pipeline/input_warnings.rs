@@ -23,18 +23,15 @@ pub(super) fn warn_about_input(sources: &InputSources, observer: &dyn Observer) 
 
 fn changed_objects_warning(source: &InputSource) -> Option<String> {
     let changed = &source.selection().changed;
-    if changed.is_empty() {
-        return None;
-    }
     let (count, kind) = (changed.len(), source.kind.singular());
-    let (objects, they) = match count {
-        1 => ("object", "it"),
-        _ => ("objects", "them"),
+    let (objects, they_were, their, them) = match count {
+        0 => return None,
+        1 => ("object", "it was", "its", "it"),
+        _ => ("objects", "they were", "their", "them"),
     };
     Some(format!(
-        "{count} {kind} {objects} changed after {} loaded: {}; the records of {they} are merged again, and what vanished from \
-         {they} stays in the warehouse until --full-refresh",
-        if count == 1 { "it was" } else { "they were" },
+        "{count} {kind} {objects} changed after {they_were} loaded: {}; {their} records are merged again, and what vanished \
+         from {them} stays in the warehouse until --full-refresh",
         named(changed)
     ))
 }

@@ -126,13 +126,17 @@ fn exceeded_limits(limit: MaxRejects, kind: &str, counts: &SourceCounts) -> Vec<
         .collect()
 }
 
-/// Checks that at least one record of a source is well-formed JSON, if it has records.
+/// Checks that at least one record of a source is well-formed JSON, if it has records. Where objects of the source are
+/// loaded already, the source itself is right, and one bad new object must not stop every further run: only the limit
+/// applies to it.
 fn check_any_readable(
     run: &RunContext<'_>,
     source: &InputSource,
     counts: &SourceCounts,
 ) -> Result<()> {
-    if counts.report.records == 0 || counts.statuses.has_any_readable() {
+    let has_readable =
+        counts.statuses.has_any_readable() || counts.report.already_loaded_objects > 0;
+    if counts.report.records == 0 || has_readable {
         return Ok(());
     }
     let name = source.kind.singular();

@@ -6,7 +6,8 @@
 use std::fmt::{Result, Write};
 
 use super::rule_text::rule_text;
-use crate::model::{ColumnSchema, ColumnType, Model, TableRule, TableSchema};
+use crate::input::RecordKind;
+use crate::model::{ColumnSchema, EngineValue, Model, TableRule, TableSchema};
 
 /// The hours after which dbt warns that nothing was loaded: a nightly load that is half a day late.
 const WARN_AFTER_HOURS: u32 = 36;
@@ -55,7 +56,7 @@ fn write_table(to: &mut String, model: &Model, table: &TableSchema) -> Result {
     writeln!(to, "      - name: {}", table.name)?;
     writeln!(to, "        description: {}", quoted(&description))?;
     if table.rule == TableRule::LoadHistory {
-        write_freshness(to, table)?;
+        write_freshness(to, model)?;
     }
     writeln!(to, "        columns:")?;
     for column in table.columns {
@@ -64,13 +65,15 @@ fn write_table(to: &mut String, model: &Model, table: &TableSchema) -> Result {
     Ok(())
 }
 
-/// Writes how old the newest row may be. dbt takes a time without a time zone as UTC, which it is.
-fn write_freshness(to: &mut String, table: &TableSchema) -> Result {
+/// Writes how old the newest row of a log may be: new songs alone do not show that events are still loaded. dbt takes a
+/// time without a time zone as UTC, which it is.
+fn write_freshness(to: &mut String, model: &Model) -> Result {
     write!(
         to,
         "        config:
           loaded_at_field: {}
           freshness:
+            filter: {} = '{}'
             warn_after:
               count: {WARN_AFTER_HOURS}
               period: hour
@@ -78,19 +81,10 @@ fn write_freshness(to: &mut String, table: &TableSchema) -> Result {
               count: {ERROR_AFTER_HOURS}
               period: hour
 ",
-        loaded_at(table).name
+        model.history_column(EngineValue::LoadedAt),
+        model.history_column(EngineValue::ObjectKind),
+        RecordKind::Log.singular()
     )
-}
-
-/// Returns the column of the load history that says when a row was loaded.
-#[expect(
-    clippy::expect_used,
-    reason = "without its time a load cannot be dated"
-)]
-fn loaded_at(load_history: &TableSchema) -> &ColumnSchema {
-    let mut columns = load_history.columns.iter();
-    let time = columns.find(|column| column.ty == ColumnType::Timestamp);
-    time.expect("the load history has the time of a load")
 }
 
 fn write_column(

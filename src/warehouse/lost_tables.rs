@@ -7,8 +7,9 @@ use super::catalog::{Catalog, missing_tables};
 use super::connect::error::{StatementError, fatal};
 use super::connect::session::WarehouseSession;
 use super::query_result::text_column;
-use super::sql::generator::{has_rows_query, nonempty_tables_query};
+use super::sql::generator::{has_rows_query, loaded_records_query, nonempty_tables_query};
 use crate::error::Error;
+use crate::input::RecordKind;
 use crate::model::sparkify::SPARKIFY;
 use crate::model::{Model, TableSchema, ValueSource};
 
@@ -56,10 +57,12 @@ fn coupled_tables(model: &Model) -> Vec<(&'static str, &'static str)> {
             None => {}
         }
     }
-    for reference in fact.references {
-        let column = fact.column(reference.column);
-        if column.is_some_and(|column| !column.nullable) {
-            pairs.push((fact.name, reference.table));
+    for table in model.star {
+        for reference in table.references {
+            let column = table.column(reference.column);
+            if column.is_some_and(|column| !column.nullable) {
+                pairs.push((table.name, reference.table));
+            }
         }
     }
     pairs.push((fact.name, model.load_history.name));
@@ -86,6 +89,20 @@ pub(super) fn find_emptied_table(
             (true, false) => return Ok(Some(error(b, a))),
             (false, true) => return Ok(Some(error(a, b))),
             (true, true) | (false, false) => {}
+        }
+    }
+    // The history of version 0.1.0 has no songs, so that only the reverse is certain.
+    let (lookup, lookup_rule) = SPARKIFY.lookup();
+    let picks = SPARKIFY.picks();
+    let of_songs = picks.filter(|(_, rule)| rule.record == lookup_rule.record);
+    let mut of_songs = of_songs.map(|(table, _)| table).chain([lookup]);
+    if let Some(empty) = of_songs.find(|table| !nonempty.contains(table.name)) {
+        let loaded = loaded_records_query(&SPARKIFY, RecordKind::Song);
+        if !text_column(session.query(&loaded)?)
+            .map_err(fatal)?
+            .is_empty()
+        {
+            return Ok(Some(error(empty.name, SPARKIFY.load_history.name)));
         }
     }
     let (fact, rule) = SPARKIFY.fact();

@@ -61,7 +61,7 @@ fn run_over_reject_limit_keeps_rejects_and_report() {
     assert_eq!(stored, report);
     assert_eq!(latest_json(&server), before);
 
-    // A failed run cannot be loaded, and `clean` removes it, and only it, immediately.
+    // A failed run cannot be loaded, and `clean` removes it when others have failed since then.
     let load = [
         "load",
         "--warehouse",
@@ -71,7 +71,10 @@ fn run_over_reject_limit_keeps_rejects_and_report() {
     let from = format!("s3://music/dataset/{run}");
     run_sparkify(&server, &concat_args(&load, &[&from]))
         .assert_failure(1, &["the run failed and published nothing"]);
-    let clean = ["clean", "s3://music/dataset", "--json"];
+    let clean = ["clean", "s3://music/dataset", "--json", "--keep", "1"];
+    let found = run_sparkify(&server, &clean).assert_success().json();
+    assert_eq!(found["remove"].as_array().unwrap().len(), 0, "{found}");
+    run_sparkify(&server, &RUN_ARGS).assert_failure(3, &["rejects exceed"]);
     let found = run_sparkify(&server, &clean).assert_success().json();
     let [removed] = found["remove"].as_array().unwrap().as_slice() else {
         panic!("{found}");

@@ -154,7 +154,12 @@ fn failed_run_keeps_rejects_in_its_own_folder() {
     warehouse
         .run_command(&["load", "--from", &format!("star/{run}")])
         .assert_failure(1, &["the run failed and published nothing"]);
-    let clean = CommandOutput::run(&mut warehouse.sparkify(&["clean", "star", "--yes", "--json"]));
+    // The run that failed last is kept.
+    let clean = ["clean", "star", "--yes", "--json", "--keep", "1"];
+    let first = CommandOutput::run(&mut warehouse.sparkify(&clean)).assert_success();
+    assert_eq!(first.json()["remove"], serde_json::json!([]));
+    assert_eq!(run_and_load(&warehouse, "logs", "star", &[]).code, Some(3));
+    let clean = CommandOutput::run(&mut warehouse.sparkify(&clean));
     let clean = clean.assert_success().json();
     assert_eq!(clean["remove"][0]["name"], format!("star/{run}"));
     assert_eq!(clean["remove"][0]["state"], "failed");

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use testkit::cli::output::CommandOutput;
+use testkit::dir_contents::list_files;
 use testkit::redshift_simulator::{FaultPoint, StatementMatcher, WarehouseKind};
 
 use crate::support::on_both_warehouses;
@@ -27,8 +28,13 @@ const COMPLETED_LOGS: [(usize, usize); 2] = [(4, 10), (15, 16)];
 /// The nights on which rejects of earlier nights are edited and replayed, by the night of the rejects.
 const REPLAYS: [(usize, usize); 3] = [(7, 9), (14, 15), (18, 22)];
 
-/// The nights on which the first load is killed.
-const KILLED: [usize; 3] = [6, 17, 25];
+/// The nights on which the first load is killed, by the statement after which that happens.
+const KILLED: [(usize, &str); 4] = [
+    (6, "INSERT INTO songplays"),
+    (17, "BEGIN"),
+    (22, "COPY staged_time"),
+    (25, "INSERT INTO load_history"),
+];
 
 /// The input of the job: what has arrived so far, of what there will be in the end.
 struct Input<'a> {
@@ -49,8 +55,12 @@ impl<'a> Input<'a> {
         warehouse.generate_input("all", &sizes);
         Self {
             warehouse,
-            logs: list_files(&warehouse.path("all/log_data")),
-            songs: list_files(&warehouse.path("all/song_data")),
+            logs: list_files(&warehouse.path("all/log_data"))
+                .into_iter()
+                .collect(),
+            songs: list_files(&warehouse.path("all/song_data"))
+                .into_iter()
+                .collect(),
             corrections: BTreeMap::new(),
         }
     }
@@ -59,7 +69,8 @@ impl<'a> Input<'a> {
         std::fs::read_to_string(self.warehouse.path(&format!("all/{kind}/{name}"))).unwrap()
     }
 
-    fn publish(&self, kind: &str, name: &str, text: &str) {
+    fn publish(&self, kind: &str, name: &str, text: &str, arrival: &mut Arrival) {
+        arrival.bytes += text.len() as u64;
         self.warehouse
             .write_file(&format!("live/{kind}/{name}"), text);
     }
@@ -76,17 +87,17 @@ impl<'a> Input<'a> {
             let is_first = late.map_or(day, |(_, until)| *until) == night;
             if is_first && completed.is_some() {
                 let half: Vec<&str> = text.lines().take(text.lines().count() / 2).collect();
-                self.publish("log_data", &name, &half.join("\n"));
+                self.publish("log_data", &name, &half.join("\n"), &mut arrival);
                 arrival.logs += 1;
             } else if is_first {
                 let text = match REPLAYS.iter().any(|(of, _)| *of == night && night != 14) {
                     true => self.with_errors(&text, &mut arrival.rejects),
                     false => text,
                 };
-                self.publish("log_data", &name, &text);
+                self.publish("log_data", &name, &text, &mut arrival);
                 arrival.logs += 1;
             } else if completed.is_some_and(|(_, until)| *until == night) {
-                self.publish("log_data", &name, &text);
+                self.publish("log_data", &name, &text, &mut arrival);
                 arrival.logs += 1;
                 arrival.changed += 1;
             }
@@ -104,7 +115,7 @@ impl<'a> Input<'a> {
                 text = wrong;
                 arrival.rejects += 1;
             }
-            self.publish("song_data", &name, &text);
+            self.publish("song_data", &name, &text, &mut arrival);
             arrival.songs += 1;
         }
         arrival
@@ -151,6 +162,8 @@ impl<'a> Input<'a> {
 /// What arrives in a night.
 #[derive(Debug, Default)]
 struct Arrival {
+    /// The size of all objects.
+    bytes: u64,
     songs: u64,
     logs: u64,
     /// Logs that replace others.
@@ -158,34 +171,11 @@ struct Arrival {
     rejects: u64,
 }
 
-/// Returns the relative paths of the files below a folder, in order.
-fn list_files(folder: &Path) -> Vec<String> {
-    let mut files = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(next) = folders.pop() {
-        for entry in std::fs::read_dir(next).unwrap() {
-            let path = entry.unwrap().path();
-            match path.is_dir() {
-                true => folders.push(path),
-                false => files.push(
-                    path.strip_prefix(folder)
-                        .unwrap()
-                        .to_str()
-                        .unwrap()
-                        .to_owned(),
-                ),
-            }
-        }
-    }
-    files.sort();
-    files
-}
-
 /// Runs a command that is killed during its load.
-fn kill_during_load(warehouse: &TestWarehouse, arguments: &[&str]) {
+fn kill_during_load(warehouse: &TestWarehouse, arguments: &[&str], statement: &str) {
     let pid = Arc::new(AtomicU32::new(0));
     let victim = pid.clone();
-    let matcher = StatementMatcher::containing("INSERT INTO songplays");
+    let matcher = StatementMatcher::containing(statement);
     warehouse
         .faults()
         .on_statement(FaultPoint::After, matcher, move |_| {
@@ -220,8 +210,8 @@ fn a_month_of_nights_gives_the_warehouse_of_one_run(kind: WarehouseKind) {
     let mut merged_plays = 0;
     for night in 1..=NIGHTS {
         let arrival = input.arrive(night);
-        if KILLED.contains(&night) {
-            kill_during_load(&warehouse, &run);
+        if let Some((_, statement)) = KILLED.iter().find(|(on, _)| *on == night) {
+            kill_during_load(&warehouse, &run, statement);
         }
         let output = warehouse.run_command(&run);
         assert_eq!(output.code, Some(0), "night {night}: {output:?}");
@@ -232,10 +222,19 @@ fn a_month_of_nights_gives_the_warehouse_of_one_run(kind: WarehouseKind) {
         assert_eq!(logs["changed_objects"], arrival.changed, "night {night}");
         let rejected = songs["rejected"].as_u64().unwrap() + logs["rejected"].as_u64().unwrap();
         assert_eq!(rejected, arrival.rejects, "night {night}: {output:?}");
-        // The load merges the rows of the new objects, and nothing else.
-        let plays = &report["load"]["tables"]["songplays"]["rows"];
-        assert_eq!(plays, &logs["kept"], "night {night}");
-        merged_plays += plays.as_u64().unwrap();
+        // The load stages the rows of the new objects, and changes no others but plays that match new songs.
+        let table = |table: &str, key: &str| {
+            let count = &report["load"]["tables"][table][key];
+            count
+                .as_u64()
+                .unwrap_or_else(|| panic!("night {night}: {table} {key}: {count}"))
+        };
+        assert_eq!(table("songplays", "rows"), logs["kept"], "night {night}");
+        assert!(table("songs", "added") + table("songs", "changed") <= arrival.songs);
+        assert!(table("time", "added") <= table("time", "rows"));
+        merged_plays += table("songplays", "rows");
+        let read = &report["total"]["bytes"];
+        assert_eq!(read.as_u64(), Some(arrival.bytes), "night {night}");
         runs.insert(night, report["run"].as_str().unwrap().to_owned());
 
         let replayed = REPLAYS.iter().find(|(_, on)| *on == night);

@@ -31,9 +31,14 @@ pub(crate) fn nothing_new_summary(run: &NothingNewRun) -> String {
 fn write_run_summary(to: &mut String, report: &RunReport, out: &Location) -> std::fmt::Result {
     let logs = &report.logs;
     write_input_counts(to, &report.songs, logs)?;
+    // The load matches plays with the songs of other runs.
+    let of_this_run = match report.songs.already_loaded_objects {
+        0 => "",
+        _ => " of this run",
+    };
     writeln!(
         to,
-        "; {} songplays match a song",
+        "; {} songplays match a song{of_this_run}",
         format_count(report.matched_songplays)
     )?;
     if let (Some(oldest), Some(newest)) = (&logs.oldest_event, &logs.newest_event) {

@@ -35,7 +35,7 @@ pub struct CleanPlan {
 }
 
 /// Finds the runs at `out` and decides which to remove. Kept are the run that `latest.json` names, the `keep`
-/// complete runs that were published last, and incomplete runs that were active within `grace`, which is at
+/// complete runs that were published last, the `keep` runs that failed last, and incomplete runs that were active within `grace`, which is at
 /// least a quarter of an hour.
 ///
 /// # Errors
@@ -119,6 +119,7 @@ impl CleanPlan {
         grace: Duration,
     ) {
         let superseded = superseded_runs(&runs, published, keep);
+        let mut failed = 0;
         for (id, contents) in runs.into_iter().rev() {
             let state = if published.last() == Some(&id) {
                 RunState::Latest
@@ -134,7 +135,12 @@ impl CleanPlan {
             let is_kept = match state {
                 RunState::Complete => !superseded.contains(&id),
                 RunState::Latest | RunState::Recent => true,
-                RunState::Unfinished | RunState::Failed => false,
+                // The rejects of a run that has just failed are there for a person to look at.
+                RunState::Failed => {
+                    failed += 1;
+                    failed <= keep
+                }
+                RunState::Unfinished => false,
             };
             let name = self
                 .store

@@ -56,8 +56,10 @@ pub(crate) fn row_deltas_statement(model: &Model) -> Statement {
 
 /// Returns the query for the names of tables that a full refresh has not emptied.
 pub(crate) fn emptied_statement(model: &Model) -> Statement {
-    let query = nonempty_tables_query(model, model.warehouse_tables());
-    Statement::new(Effect::Check(Check::Emptied), query)
+    let queries = model
+        .warehouse_tables()
+        .map(|table| has_rows_query(table, None));
+    check(Check::Emptied, queries)
 }
 
 /// Returns the query for the names of those of the given tables that have rows. In the load history only log objects
@@ -67,16 +69,7 @@ pub(crate) fn nonempty_tables_query<'a>(
     tables: impl IntoIterator<Item = &'a TableSchema>,
 ) -> String {
     let query = |table: &TableSchema| match table.rule {
-        TableRule::LoadHistory => {
-            let column = |value| model.history_column(value);
-            let has_events = format!(
-                "{} = '{}' AND {} > 0",
-                column(EngineValue::ObjectKind),
-                RecordKind::Log.singular(),
-                column(EngineValue::KeptRecords)
-            );
-            has_rows_query(table, Some(&has_events))
-        }
+        TableRule::LoadHistory => loaded_records_query(model, RecordKind::Log),
         TableRule::Fact(_)
         | TableRule::Pick(_)
         | TableRule::Calendar
@@ -86,6 +79,17 @@ pub(crate) fn nonempty_tables_query<'a>(
     };
     let queries: Vec<_> = tables.into_iter().map(query).collect();
     queries.join("\nUNION ALL\n")
+}
+
+/// Returns the query for the name of the load history if it has an object of a kind from which records were kept.
+pub(crate) fn loaded_records_query(model: &Model, kind: RecordKind) -> String {
+    let condition = format!(
+        "{} = '{}' AND {} > 0",
+        model.history_column(EngineValue::ObjectKind),
+        kind.singular(),
+        model.history_column(EngineValue::KeptRecords)
+    );
+    has_rows_query(model.load_history, Some(&condition))
 }
 
 /// Returns the query for the name of the table if the table has at least one row that meets the condition.
