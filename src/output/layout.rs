@@ -45,6 +45,15 @@ const STAGING_SUFFIX: &str = ".sparkify-staging";
 /// The suffix of the names of folders in which failed runs keep their rejects and report.
 const FAILED_SUFFIX: &str = ".failed";
 
+/// How the datasets of several runs are arranged at their output location.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutputArrangement {
+    /// The location is a folder that contains the dataset of one run. The next run replaces it.
+    Replace,
+    /// Each run has a folder or a prefix of its own below the location, and `latest.json` names the newest.
+    SideBySide,
+}
+
 /// A name of an object that no run writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct UnknownName;

@@ -23,6 +23,7 @@ mod staging;
 
 pub use self::parquet::{ParquetCompression, PartInfo, PartWriter};
 pub(crate) use self::parquet::{ParquetPartReader, StoredRowGroup};
+pub use layout::OutputArrangement;
 pub(crate) use layout::{LATEST_FILE, REJECTS_DIR, REPORT_FILE, manifest_key};
 pub(crate) use published_dataset::PublishedDataset;
 pub(crate) use reject_file::RejectFile;
@@ -30,5 +31,4 @@ pub(crate) use reject_line::RejectLine;
 pub(crate) use rejected_run::RejectedRun;
 pub(crate) use rejects::{LineShift, RejectBuffer};
 pub(crate) use run_id::RunId;
-pub use staging::OutputArrangement;
 pub(crate) use staging::{Staging, TableParts};

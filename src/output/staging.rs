@@ -12,7 +12,7 @@ use arrow_schema::SchemaRef;
 use serde::Serialize;
 
 use super::copy_manifest::CopyManifest;
-use super::layout::{REJECTS_DIR, REPORT_FILE, RunObject};
+use super::layout::{OutputArrangement, REJECTS_DIR, REPORT_FILE, RunObject};
 use super::parquet::{ParquetCompression, ParquetPartReader, PartInfo, PartWriter};
 use super::publish::local::{CheckedOutputDir, LeftoverRunDir, RunsDir, StagingDir};
 use super::publish::side_by_side::SideBySideRun;
@@ -24,15 +24,6 @@ use crate::input::RecordKind;
 use crate::model::TableSchema;
 use crate::model::sparkify::SPARKIFY;
 use crate::storage::{Location, PutMode, Store, StoreOpener};
-
-/// How the datasets of several runs are arranged at their output location.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OutputArrangement {
-    /// The location is a folder that contains the dataset of one run. The next run replaces it.
-    Replace,
-    /// Each run has a folder or a prefix of its own below the location, and `latest.json` names the newest.
-    SideBySide,
-}
 
 /// The output of a run that is not published yet.
 #[derive(Debug)]

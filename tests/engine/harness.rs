@@ -5,16 +5,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
-use sparkify::config::{Glob, InputSpec};
-use sparkify::config::{IoSizes, LoadedObjects, MaxRejects, RunConfig};
-use sparkify::config::{Location, RunInput};
+use sparkify::config::{
+    Glob, InputSpec, IoSizes, LoadedObjects, Location, MaxRejects, RunConfig, RunInput,
+};
 use sparkify::internals::model::TableSchema;
 use sparkify::internals::model::sparkify::SPARKIFY;
 use sparkify::jobs::RunJob;
 use sparkify::observer::WarningCollector;
 use sparkify::report::{InputReport, RunReport};
 use tempfile::TempDir;
-use testkit::reference::{self, DataLoss, ReferenceOutput, Reject, UnknownKey, UnknownKeys};
+use testkit::reference::{
+    self, DataLoss, ReferenceOutput, Reject, SourceObject, UnknownKey, UnknownKeys,
+};
 
 use crate::read_output;
 
@@ -331,20 +333,18 @@ pub fn assert_report_reconciles(report: &RunReport, out_dir: &Path) {
         }
     }
     let state = read_output::merge_state(out_dir);
-    for (kind, input) in [("song", &report.songs), ("log", &logs.input)] {
+    let sum = |kind, count: fn(&SourceObject) -> i64| {
         let objects = state.source_objects.iter();
-        let objects = objects.filter(|object| object.kind == kind);
-        let rejected: i64 = objects.clone().map(|object| object.rejected_records).sum();
-        let bytes: i64 = objects.clone().map(|object| object.rejected_bytes).sum();
-        assert_eq!(rejected as u64, input.rejected, "{kind}");
-        assert_eq!(bytes as u64, input.rejected_bytes, "{kind}");
-        assert_eq!(objects.count() as u64, input.objects, "{kind}");
+        let counts = objects.filter(|object| object.kind == kind).map(count);
+        counts.sum::<i64>() as u64
+    };
+    for (kind, input) in [("song", &report.songs), ("log", &logs.input)] {
+        assert_eq!(sum(kind, |o| o.rejected_records), input.rejected, "{kind}");
+        assert_eq!(sum(kind, |o| o.rejected_bytes), input.rejected_bytes);
+        assert_eq!(sum(kind, |_| 1), input.objects, "{kind}");
         assert_eq!(input.new_objects + input.changed_objects, input.objects);
     }
-    let of_logs = state.source_objects.iter();
-    let of_logs = of_logs.filter(|object| object.kind == "log");
-    let kept: i64 = of_logs.map(|object| object.rows).sum();
-    assert_eq!(kept as u64, logs.kept + logs.duplicates);
+    assert_eq!(sum("log", |o| o.rows), logs.kept + logs.duplicates);
     assert_eq!(
         report.merge_state["state_users"].rows,
         report.tables["users"].rows

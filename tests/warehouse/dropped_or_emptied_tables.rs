@@ -93,6 +93,14 @@ fn emptied_table_is_detected(kind: WarehouseKind) {
         run_and_load(&warehouse, "new", &["--full-refresh"]).assert_success();
         assert_tables_eq(&warehouse.warehouse_tables(), &before);
     }
+    // All tables of the songs, so that no pair of them shows it.
+    let songs = "UPDATE songplays SET song_id = NULL, artist_id = NULL;
+        DELETE FROM songs; DELETE FROM artists; DELETE FROM state_songs; DELETE FROM state_artists";
+    warehouse.admin_client().batch_execute(songs).unwrap();
+    let words = ["table songs is empty: load_history has rows"];
+    run_and_load(&warehouse, "new", &[]).assert_failure(1, &words);
+    run_and_load(&warehouse, "new", &["--full-refresh"]).assert_success();
+    assert_tables_eq(&warehouse.warehouse_tables(), &before);
     // Missing rows are detected too, if the load needs them.
     for (table, key) in [("users", "user_id"), ("artists", "artist_id")] {
         let lose = format!(

@@ -79,6 +79,20 @@ fn run_without_new_logs_still_loads_songs() {
     assert_eq!(play_and_load_counts(&warehouse), (1, 3));
 }
 
+/// The limit of rejects applies to it, but it must not stop every night to come.
+#[test]
+fn an_unreadable_new_song_does_not_stop_the_new_logs() {
+    let warehouse = loaded_warehouse();
+    warehouse.write_file("songs/b.json", "<html>");
+    warehouse.write_file("logs/b.json", &EVENT.replace("1000", "2000"));
+    let words = ["rejects exceed --max-rejects 1%: 1 of 1 song records"];
+    run_and_load(&warehouse, "logs", "dataset", &[]).assert_failure(3, &words);
+    let output = run_and_load(&warehouse, "logs", "dataset", &["--max-rejects", "100%"]);
+    let output = output.assert_success().json();
+    assert_eq!(output["load"]["tables"]["songplays"]["added"], 1);
+    assert_eq!(output["songs"]["unreadable_objects"], 1);
+}
+
 #[test]
 fn dataset_without_events_is_not_loaded() {
     let warehouse = loaded_warehouse();

@@ -21,6 +21,7 @@ mod tls;
 mod crash_recovery;
 mod dropped_or_emptied_tables;
 mod empty_runs;
+mod full_disk;
 mod history;
 mod incremental_songs;
 mod load;
