@@ -25,7 +25,8 @@ pub(super) fn check_songs(run: &RunContext<'_>, songs: &SourceCounts) -> Result<
     let Some(first) = &songs.first_reject else {
         return Ok(());
     };
-    if songs.kept > 0 {
+    // Where songs are loaded already, --songs is not the wrong place.
+    if songs.kept > 0 || songs.report.already_loaded_objects > 0 {
         return Ok(());
     }
     let error = Error::too_many_rejects(format!("no record in {input} is a song"))
