@@ -19,7 +19,7 @@ const HISTORY_VERSION: u32 = 1;
 ///
 /// Lists the loads of a warehouse, or with --from the runs at an output location: when, how many song and
 /// log objects, how many events and rejected records, how long it took, and who did it. The newest comes
-/// first. All times are UTC. A - stands for what an older version did not record.
+/// first. All times are UTC. A - is what is not known, for example because an older version did not record it.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = help::with_exit_codes(EXAMPLES))]
 pub(super) struct HistoryArgs {
@@ -73,7 +73,7 @@ fn history(args: HistoryArgs) -> Result<()> {
             }
         },
     };
-    let history = job.execute()?;
+    let history = job.execute(&TerminalProgress::new(true))?;
     let place = match &job.source {
         HistorySource::Warehouse(connection) => connection.to_string(),
         HistorySource::Output { out, .. } => out.to_string(),

@@ -32,7 +32,7 @@ use crate::storage::Location;
 pub(super) struct ReplayArgs {
     /// Output of the run: its --out, or one run below it
     ///
-    /// Also the folder OUT.failed of a run that failed.
+    /// Also what a failed run left: OUT.failed, or OUT/RUN where runs are kept side by side.
     #[arg(long, value_name = "OUT", value_parser = location_parser())]
     from: Location,
     /// Edited copy of a reject file

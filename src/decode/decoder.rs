@@ -37,7 +37,7 @@ pub struct Decoder {
     is_after_newline: bool,
     /// How the records of the object are arranged; `None` until enough of its first bytes are known.
     layout: Option<RecordLayout>,
-    /// Whether the object is one array of records.
+    /// Whether commas and brackets may be between the records.
     is_array: bool,
     /// Whether the array has not been closed since the last record.
     is_array_open: bool,
@@ -83,8 +83,8 @@ impl Decoder {
         self.newlines = 0;
         self.is_after_newline = false;
         self.layout = layout;
-        self.is_array = layout == Some(RecordLayout::Array);
-        self.is_array_open = self.is_array;
+        self.is_array = matches!(layout, Some(RecordLayout::Array | RecordLayout::Elements));
+        self.is_array_open = layout == Some(RecordLayout::Array);
         self.pending_reject = None;
     }
 

@@ -17,6 +17,9 @@ pub enum RecordLayout {
     Sequence,
     /// One JSON array of records. Its first character is `[`.
     Array,
+    /// Records from the inside of an array, with or without commas and brackets between and around them. No object has
+    /// this layout, only the text that a person corrected: the reject of an element may end with what follows it.
+    Elements,
     /// Another format, described for messages. The object contains no records.
     NotJson(&'static str),
 }

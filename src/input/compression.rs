@@ -116,7 +116,7 @@ pub(crate) fn detect_compression(
     match detect_layout(head, is_complete) {
         None => CompressionDetection::NeedInput,
         Some(RecordLayout::NotJson(_)) => CompressionDetection::Uncompressed,
-        Some(RecordLayout::Sequence | RecordLayout::Array) => {
+        Some(RecordLayout::Sequence | RecordLayout::Array | RecordLayout::Elements) => {
             CompressionDetection::Compressed(named)
         }
     }

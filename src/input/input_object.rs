@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::compression::InputCompression;
+use super::record_kind::RecordKind;
 use crate::decode::sniff::RecordLayout;
 use crate::storage::{ObjectMeta, ObjectRange};
 
@@ -26,17 +27,25 @@ pub(crate) struct InputObject {
 /// Where an earlier run rejected a record, which a replay tries again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RejectOrigin {
+    /// The position of the record.
+    pub position: RejectPosition,
+    /// The index of the reject file among those of its kind.
+    pub file: usize,
+    /// The layout of the text, or `None` if the decoder detects it from the first bytes, as in an object.
+    pub layout: Option<RecordLayout>,
+}
+
+/// The position of a rejected record, as in a line of a reject file.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct RejectPosition {
+    /// The kind of the record.
+    pub kind: RecordKind,
     /// The path or URL of the object.
     pub object: Arc<str>,
-    /// The number of newlines in the object before the record.
+    /// The line of the object on which the record begins, from 1.
     pub line: u64,
     /// The offset of the record in the decompressed object, in bytes.
     pub offset: u64,
-    /// The index of the reject file among those of its kind.
-    pub file: usize,
-    /// Whether the text is read as it was in its object, where its first bytes did not tell a format. The text
-    /// that a person edited is read as an object of its own.
-    pub is_fragment: bool,
 }
 
 impl InputObject {
@@ -54,7 +63,7 @@ impl InputObject {
     /// Panics if the object is not the text of a reject.
     #[expect(
         clippy::expect_used,
-        reason = "a default would lose the place of a reject"
+        reason = "a default would lose the position of a reject"
     )]
     pub(crate) fn reject_origin(&self) -> &RejectOrigin {
         self.rejected_at
@@ -65,8 +74,10 @@ impl InputObject {
     /// Returns the layout for a segment that begins at this offset, or `None` if the decoder has to detect it from
     /// the first bytes of the object.
     pub(crate) fn known_layout(&self, segment_start: u64) -> Option<RecordLayout> {
-        let is_fragment = self.rejected_at.as_ref().is_some_and(|at| at.is_fragment);
-        (segment_start > 0 || is_fragment).then_some(self.layout)
+        match &self.rejected_at {
+            Some(origin) => origin.layout,
+            None => (segment_start > 0).then_some(self.layout),
+        }
     }
 
     /// Returns the range to read: `from..until`, or the complete object if it is compressed.

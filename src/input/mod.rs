@@ -22,7 +22,7 @@ pub use glob::Glob;
 pub(crate) use glob::GlobMatch;
 pub(crate) use ignored_counts::{IgnoredCounts, describe_ignored};
 pub(crate) use input_listing::{InputListing, InputSelectionRules};
-pub(crate) use input_object::{InputObject, RejectOrigin};
+pub(crate) use input_object::{InputObject, RejectOrigin, RejectPosition};
 pub use input_spec::InputSpec;
 pub use record_kind::RecordKind;
 pub(crate) use split::{Segment, Split, SplitNumber, SplitSet, plan_splits};

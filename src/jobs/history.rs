@@ -1,6 +1,7 @@
 //! Lists the loads of a warehouse, or the runs at an output location.
 
 use crate::error::Result;
+use crate::observer::Observer;
 use crate::output::run_log::{RunLogEntry, read_run_log};
 use crate::storage::s3::S3Options;
 use crate::storage::{Location, StoreOpener};
@@ -40,11 +41,11 @@ pub enum History {
 }
 
 impl HistoryJob {
-    /// Reads the history. Nothing is changed.
+    /// Reads the history, and warns about a run whose report is damaged. Nothing is changed.
     ///
     /// # Errors
     /// Returns an error if the warehouse cannot be reached or is of an older version, or if the output cannot be read.
-    pub fn execute(&self) -> Result<History> {
+    pub fn execute(&self, observer: &dyn Observer) -> Result<History> {
         let _span = tracing::info_span!("history").entered();
         let history = match &self.source {
             HistorySource::Warehouse(connection) => {
@@ -52,7 +53,7 @@ impl HistoryJob {
             }
             HistorySource::Output { out, s3 } => {
                 let stores = StoreOpener::new(s3.clone());
-                History::Runs(read_run_log(&stores, out, self.limit as usize)?)
+                History::Runs(read_run_log(&stores, out, self.limit as usize, observer)?)
             }
         };
         let entries = match &history {

@@ -11,7 +11,7 @@ use crate::output::{PublishedDataset, manifest_key};
 use crate::pipeline::{self, RunFailure, RunPlan};
 use crate::storage::{Location, StoreOpener};
 use crate::warehouse::load::{
-    LoadMode, LoadParams, LoadReport, NewestLoad, load_statements, loaded_before,
+    LoadMode, LoadParams, LoadReport, NewestLoad, check_tables, load_statements, loaded_before,
 };
 use crate::warehouse::sql::statement::to_sql_script;
 
@@ -139,8 +139,7 @@ impl RunJob {
 
     fn validate(&self) -> Result<()> {
         self.run_config().validate()?;
-        let is_replay = matches!(self.config.input, RunInput::Rejects(_));
-        if is_replay && self.load.as_ref().is_some_and(|load| load.full_refresh) {
+        if self.is_replay() && self.load.as_ref().is_some_and(|load| load.full_refresh) {
             return Err(Error::usage("invalid configuration")
                 .with_reason("a replay adds to the tables and cannot empty them first"));
         }
@@ -148,6 +147,10 @@ impl RunJob {
             Some(target) => target.warehouse.ensure_can_load_from(&self.config.out),
             None => Ok(()),
         }
+    }
+
+    fn is_replay(&self) -> bool {
+        matches!(self.config.input, RunInput::Rejects(_))
     }
 
     fn load_script(&self, target: &LoadTarget) -> Result<String> {
@@ -176,6 +179,10 @@ impl RunJob {
             let mode = target.load_mode(observer)?;
             config.loaded_objects = Some(match mode {
                 LoadMode::FullRefresh { .. } => LoadedObjects::default(),
+                LoadMode::Incremental if self.is_replay() => {
+                    check_tables(&target.warehouse, observer)?;
+                    LoadedObjects::default()
+                }
                 LoadMode::Incremental => {
                     let before = loaded_before(&target.warehouse, observer)?;
                     since = before.newest;

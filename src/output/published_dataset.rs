@@ -29,9 +29,8 @@ impl PublishedDataset {
         let mut location = location.clone();
         let mut store = open(stores, &location)?;
         if find_object(store.as_ref(), REPORT_FILE)?.is_none()
-            && let Some(latest) = find_object(store.as_ref(), LATEST_FILE)?
+            && let Some(latest) = read_latest(store.as_ref())?
         {
-            let latest: LatestPointer = read_json(store.as_ref(), latest)?;
             location = location.join(&latest.run);
             store = open(stores, &location)?;
         }
@@ -234,13 +233,34 @@ pub(super) fn read_json<T: serde::de::DeserializeOwned>(
     object: ObjectMeta,
 ) -> Result<T> {
     let name = store.display(&object.key);
-    let mut json = Vec::new();
-    let mut reader = store.read_ranges(vec![full_range(&object)]);
+    let json = read_object(store, &object)?;
+    serde_json::from_slice(&json).map_err(|e| invalid_json(&name, e))
+}
+
+/// Reads `latest.json`, if there is one.
+///
+/// # Errors
+/// Returns an error if it cannot be read, or if it does not name a run: a person may have edited it.
+pub(super) fn read_latest(store: &dyn Store) -> Result<Option<LatestPointer>> {
+    let Some(object) = find_object(store, LATEST_FILE)? else {
+        return Ok(None);
+    };
+    let json = read_object(store, &object)?;
+    LatestPointer::parse(&json).map(Some).map_err(|reason| {
+        Error::failed(format!("cannot read {}", store.display(LATEST_FILE)))
+            .with_reason(reason)
+            .with_hint("correct it, or name one of the runs beside it")
+    })
+}
+
+fn read_object(store: &dyn Store, object: &ObjectMeta) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut reader = store.read_ranges(vec![full_range(object)]);
     reader.next_range()?;
     reader
-        .read_to_end(&mut json)
-        .map_err(|e| Error::io("cannot read", name.as_ref(), e))?;
-    serde_json::from_slice(&json).map_err(|e| invalid_json(&name, e))
+        .read_to_end(&mut bytes)
+        .map_err(|e| Error::io("cannot read", store.display(&object.key).as_ref(), e))?;
+    Ok(bytes)
 }
 
 fn invalid_json(name: &str, error: serde_json::Error) -> Error {
@@ -255,7 +275,19 @@ mod tests {
 
     use super::*;
     use crate::model::sparkify::{SONGS, USERS};
-    use crate::storage::MemoryStore;
+    use crate::storage::{MemoryStore, PutMode, PutResult};
+
+    #[test]
+    fn latest_json_that_names_no_run_is_an_error() {
+        let store = MemoryStore::new();
+        assert!(read_latest(&store).unwrap().is_none());
+        let text = r#"{"run":"../other","report":""}"#;
+        let written = store.put(LATEST_FILE, text.into(), PutMode::Overwrite);
+        assert_eq!(written.unwrap(), PutResult::Written);
+        let error = read_latest(&store).unwrap_err().to_string();
+        let expected = "cannot read memory:/latest.json: '../other' is not the id of a run";
+        assert!(error.starts_with(expected), "{error}");
+    }
 
     #[test]
     #[should_panic(expected = "the report lists every table")]

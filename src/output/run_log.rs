@@ -5,12 +5,12 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::latest::parse_published;
-use super::layout::{
-    FAILED_REPORT_FILE, LATEST_FILE, REPORT_FILE, RunObject, RunObjectKey, SiblingDir,
-};
+use super::layout::{FAILED_REPORT_FILE, LATEST_FILE, REPORT_FILE, RunObject, RunObjectKey};
+use super::rejected_run::failed_beside;
 use super::run_id::RunId;
 use super::run_report::RunOutcome;
 use crate::error::{Error, Result};
+use crate::observer::Observer;
 use crate::storage::{ListMode, Location, Store, StoreOpener, s3_url_hint};
 
 /// A run at an output location. What its report does not tell is `None`: the report of an older version, or none at all.
@@ -48,6 +48,8 @@ pub enum RunLogState {
     Failed,
     /// The run has no report: it is still at work, or was killed.
     Unfinished,
+    /// The report of the run is damaged.
+    Unreadable,
 }
 
 /// The parts of a report that the list shows. Versions of the report differ in the others.
@@ -78,18 +80,21 @@ struct TotalExtract {
 }
 
 /// Returns the newest runs at `out`, the newest first: those below a prefix or a folder that keeps runs side by side, or the
-/// one whose dataset is in the folder itself. A failed run beside a local folder is among them.
+/// one whose dataset is in the folder itself. A failed run beside a local folder is among them. Warns about a report that
+/// is not valid.
 ///
 /// # Errors
-/// Returns an error if `out` does not exist or cannot be listed, or if a report cannot be read.
+/// Returns an error if `out` does not exist or cannot be listed, or if an object cannot be read.
 pub(crate) fn read_run_log(
     stores: &StoreOpener,
     out: &Location,
     limit: usize,
+    observer: &dyn Observer,
 ) -> Result<Vec<RunLogEntry>> {
     let mut runs = Vec::new();
-    if let Some(failed) = open_failed(stores, out)? {
-        runs.extend(read_run(failed.as_ref(), None)?);
+    if let Some(failed) = failed_beside(out) {
+        let failed = stores.open_output(&failed)?;
+        runs.extend(read_run(failed.as_ref(), None, observer)?);
     }
     match out {
         Location::Local(path) if !path.is_dir() => {
@@ -99,8 +104,8 @@ pub(crate) fn read_run_log(
         }
         Location::Local(_) | Location::S3 { .. } => {
             let store = stores.open_output(out)?;
-            runs.extend(read_run(store.as_ref(), None)?);
-            runs.extend(read_runs_below(store.as_ref(), limit)?);
+            runs.extend(read_run(store.as_ref(), None, observer)?);
+            runs.extend(read_runs_below(store.as_ref(), limit, observer)?);
         }
     }
     runs.sort_by(|a, b| b.run.cmp(&a.run));
@@ -114,20 +119,12 @@ fn missing_folder_error(path: &Path) -> Error {
         .with_optional_hint(s3_url_hint(path))
 }
 
-/// Opens the folder that a failed run kept beside a local output.
-fn open_failed(stores: &StoreOpener, out: &Location) -> Result<Option<Box<dyn Store>>> {
-    let Location::Local(path) = out else {
-        return Ok(None);
-    };
-    let failed = SiblingDir::Failed.path_beside(path);
-    match failed.join(FAILED_REPORT_FILE).is_file() {
-        true => stores.open_output(&Location::Local(failed)).map(Some),
-        false => Ok(None),
-    }
-}
-
 /// Reads the newest of the runs that have folders of their own.
-fn read_runs_below(store: &dyn Store, limit: usize) -> Result<Vec<RunLogEntry>> {
+fn read_runs_below(
+    store: &dyn Store,
+    limit: usize,
+    observer: &dyn Observer,
+) -> Result<Vec<RunLogEntry>> {
     let prefixes = store.list("", ListMode::Delimited)?.common_prefixes;
     let ids = prefixes
         .iter()
@@ -140,8 +137,8 @@ fn read_runs_below(store: &dyn Store, limit: usize) -> Result<Vec<RunLogEntry>> 
         None => None,
     };
     let entry = |id: RunId| {
-        let found = read_run(store, Some(&id))?;
-        let mut entry = found.unwrap_or_else(|| unfinished(&id));
+        let found = read_run(store, Some(&id), observer)?;
+        let mut entry = found.unwrap_or_else(|| without_report(Some(&id), RunLogState::Unfinished));
         if entry.state == RunLogState::Complete && latest.as_ref() == Some(&id) {
             entry.state = RunLogState::Latest;
         }
@@ -151,7 +148,11 @@ fn read_runs_below(store: &dyn Store, limit: usize) -> Result<Vec<RunLogEntry>> 
 }
 
 /// Reads the report of a run, which is in the store itself or in a folder. Returns `None` if there is none.
-fn read_run(store: &dyn Store, id: Option<&RunId>) -> Result<Option<RunLogEntry>> {
+fn read_run(
+    store: &dyn Store,
+    id: Option<&RunId>,
+    observer: &dyn Observer,
+) -> Result<Option<RunLogEntry>> {
     let key = |object: RunObject, name: &str| match id {
         Some(id) => RunObjectKey {
             run: id.clone(),
@@ -165,10 +166,13 @@ fn read_run(store: &dyn Store, id: Option<&RunId>) -> Result<Option<RunLogEntry>
         key(RunObject::FailedReport, FAILED_REPORT_FILE),
     ] {
         if let Some(report) = store.get(&key)? {
-            let extract: ReportExtract = serde_json::from_slice(&report.bytes).map_err(|e| {
-                Error::failed(format!("cannot read {}", store.display(&key))).with_source(e)
-            })?;
-            return Ok(Some(entry(extract, id)));
+            return Ok(Some(match serde_json::from_slice(&report.bytes) {
+                Ok(extract) => entry(extract, id),
+                Err(error) => {
+                    observer.warn(&format!("cannot read {}: {error}", store.display(&key)));
+                    without_report(id, RunLogState::Unreadable)
+                }
+            }));
         }
     }
     Ok(None)
@@ -194,11 +198,12 @@ fn entry(report: ReportExtract, id: Option<&RunId>) -> RunLogEntry {
     }
 }
 
-fn unfinished(id: &RunId) -> RunLogEntry {
+/// Returns the entry of a run of which at most the id is known.
+fn without_report(id: Option<&RunId>, state: RunLogState) -> RunLogEntry {
     RunLogEntry {
-        run: id.to_string(),
-        started_at: started_at(id),
-        state: RunLogState::Unfinished,
+        run: id.map(RunId::to_string).unwrap_or_default(),
+        started_at: id.and_then(started_at),
+        state,
         song_objects: None,
         log_objects: None,
         events: None,
@@ -217,6 +222,7 @@ fn started_at(id: &RunId) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::observer::WarningCollector;
     use crate::storage::{MemoryStore, PutMode, PutResult};
 
     const RUNS: [&str; 4] = [
@@ -248,7 +254,7 @@ mod tests {
             &format!(r#"{{"run":"{}","report":"y"}}"#, RUNS[1]),
         );
         put(&store, "notes/notes.txt", "");
-        let runs = read_runs_below(&store, 9).unwrap();
+        let runs = read_runs_below(&store, 9, &WarningCollector::default()).unwrap();
         let states: Vec<_> = runs
             .iter()
             .map(|run| (run.run.as_str(), run.state))
@@ -276,15 +282,20 @@ mod tests {
         );
         assert_eq!(runs[2].executed_by.as_deref(), Some("etl@night"));
         assert_eq!(runs[2].rejected_records, None);
-        let newest: Vec<_> = read_runs_below(&store, 2).unwrap();
+        let newest: Vec<_> = read_runs_below(&store, 2, &WarningCollector::default()).unwrap();
         assert_eq!(newest, runs[..2]);
     }
 
     #[test]
-    fn an_unreadable_report_is_an_error() {
+    fn an_unreadable_report_does_not_hide_the_other_runs() {
         let store = MemoryStore::new();
         put(&store, &format!("{}/_report.json", RUNS[0]), "{");
-        let error = read_runs_below(&store, 9).unwrap_err().to_string();
-        assert!(error.starts_with("cannot read memory:/2026"), "{error}");
+        put(&store, &format!("{}/_report.json", RUNS[1]), "{}");
+        let warnings = WarningCollector::default();
+        let runs = read_runs_below(&store, 9, &warnings).unwrap();
+        let states: Vec<_> = runs.iter().map(|run| run.state).collect();
+        assert_eq!(states, [RunLogState::Unreadable, RunLogState::Complete]);
+        let [warning] = warnings.warnings().try_into().unwrap();
+        assert!(warning.starts_with("cannot read memory:/2026"), "{warning}");
     }
 }

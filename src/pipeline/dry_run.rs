@@ -11,6 +11,7 @@ use super::timings::Timings;
 use crate::config::RunConfig;
 use crate::error::Result;
 use crate::input::Split;
+use crate::observer::WarningCollector;
 use crate::output::Staging;
 use crate::storage::StoreOpener;
 
@@ -64,7 +65,12 @@ pub struct SplitPlan {
 pub(crate) fn plan_run(config: &RunConfig) -> Result<RunPlan> {
     build_thread_pool(config.threads)?.install(|| {
         let stores = StoreOpener::new(config.s3.clone());
-        let sources = open_input(config, &stores, &Timings::default())?;
+        let sources = open_input(
+            config,
+            &stores,
+            &Timings::default(),
+            &WarningCollector::default(),
+        )?;
         let arrangement = config.output_arrangement();
         let inputs = sources.resolved_locations();
         let out = Staging::describe_target(&stores, &config.out, arrangement, inputs)?;

@@ -306,7 +306,7 @@ impl InputSource {
             InputContents::Stores(stores) => {
                 stores[object.location_index as usize].display(&object.meta.key)
             }
-            InputContents::Rejects(_) => object.reject_origin().object.to_string(),
+            InputContents::Rejects(_) => object.reject_origin().position.object.to_string(),
         }
     }
 

@@ -3,7 +3,7 @@
 use super::input_source::InputSource;
 use super::run_context::RunContext;
 use super::source_counter::SourceCounts;
-use crate::config::MaxRejects;
+use crate::config::{MaxRejects, OutputArrangement};
 use crate::error::{Error, Result};
 use crate::input::RecordKind;
 use crate::observer::Observer;
@@ -193,8 +193,11 @@ pub(super) fn check_has_events(run: &RunContext<'_>, logs: &LogReport) -> Result
 }
 
 /// Checks that a replay without events, which has songs or filtered events, does not replace a dataset with events. It
-/// may be loaded.
+/// may be loaded, and be kept beside the run.
 fn check_replay_has_events(run: &RunContext<'_>, finding: String) -> Result<()> {
+    if run.config.output_arrangement() == OutputArrangement::SideBySide {
+        return Ok(());
+    }
     match forbidden_replacement(run)? {
         None => Ok(()),
         Some(forbidden) => Err(Error::failed(forbidden)
@@ -203,7 +206,7 @@ fn check_replay_has_events(run: &RunContext<'_>, finding: String) -> Result<()> 
     }
 }
 
-/// Checks that at least one record of a replay is not rejected again.
+/// Checks that a replay has records, and that at least one of them is not rejected again.
 fn check_any_passed(songs: &SourceCounts, logs: &SourceCounts) -> Result<()> {
     let sum = |count: fn(&SourceCounts) -> u64| count(songs) + count(logs);
     let (records, rejected) = (sum(|c| c.report.records), sum(|c| c.report.rejected));
@@ -213,6 +216,11 @@ fn check_any_passed(songs: &SourceCounts, logs: &SourceCounts) -> Result<()> {
     let first = [songs, logs]
         .into_iter()
         .find_map(|counts| counts.first_reject.as_ref());
+    if records == 0 {
+        return Err(Error::too_many_rejects("nothing was replayed")
+            .with_reason("the edited texts contain no record")
+            .with_hint("remove the lines that are to stay rejected from the edited copy"));
+    }
     let error = match records {
         1 => Error::too_many_rejects("the only reject was rejected again"),
         _ => Error::too_many_rejects(format!("all {records} rejects were rejected again")),

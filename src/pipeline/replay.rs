@@ -1,6 +1,7 @@
 //! Replays the rejects of an earlier run: each text becomes a small object, which is read like any other. A text that is
-//! rejected again keeps the place where it was rejected first.
+//! rejected again keeps the position where it was rejected first.
 
+use std::borrow::Cow;
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -16,15 +17,16 @@ use super::split_stats::ObjectCounts;
 use super::timings::{PipelineStage, Timings};
 use crate::config::ReplayInput;
 use crate::decode::reject::RejectReason;
-use crate::decode::sniff::RecordLayout;
+use crate::decode::sniff::{RecordLayout, detect_layout};
 use crate::error::{Error, Result};
-use crate::input::{InputObject, RecordKind, RejectOrigin, plan_splits};
+use crate::input::{InputObject, RecordKind, RejectOrigin, RejectPosition, plan_splits};
 use crate::observer::Observer;
 use crate::output::{LineShift, RejectBuffer, RejectFile, RejectLine, RejectedRun};
 use crate::storage::{Location, ObjectMeta, ObjectVersion, StoreOpener};
 
-/// Reads the rejects to replay, and plans their splits. The texts are kept in a temporary file. Memory holds about 250
-/// bytes for each reject, and as much again for each line of an edited file.
+/// Reads the rejects to replay, and plans their splits. Warns if a later run failed, whose rejects are others. The texts
+/// are kept in a temporary file. Memory holds about 250 bytes for each reject, and as much again for each line of an
+/// edited file.
 ///
 /// # Errors
 /// Returns an error if the rejects cannot be read, if there are none, or if a line of an edited file cannot be used.
@@ -33,10 +35,17 @@ pub(super) fn open_rejects(
     stores: &StoreOpener,
     split_bytes: Option<u64>,
     timings: &Timings,
+    observer: &dyn Observer,
 ) -> Result<InputSources> {
     let _span = tracing::info_span!("rejects").entered();
     let began = Instant::now();
     let run = RejectedRun::open(stores, &input.from)?;
+    if let Some(failed) = run.later_failure() {
+        observer.warn(&format!(
+            "a later run failed, and its rejects are not among those of run {}: see sparkify rejects {failed}",
+            run.id()
+        ));
+    }
     let mut collector = RejectCollector::new()?;
     if input.edited.is_empty() {
         for file in run.files() {
@@ -111,7 +120,7 @@ pub(super) fn carry_over_rejects(run: &RunContext<'_>) -> Result<()> {
     }
     if rejects > 0 {
         run.progress.warn(&format!(
-            "{rejects} of the rejects cannot be replayed, because the text is cut or absent: mend the object, which \
+            "{rejects} of the rejects cannot be replayed, because the text is cut or absent: fix the object, which \
              the next run reads again when it has changed, or put the complete text into an edited copy without \
              \"truncated\""
         ));
@@ -145,18 +154,9 @@ struct CollectedRejects {
 /// A collected reject.
 #[derive(Debug, Clone)]
 struct CollectedReject {
-    place: RejectPlace,
+    position: RejectPosition,
     /// The index of its text among the objects of its kind, unless it cannot be replayed.
     object: Option<usize>,
-}
-
-/// Where a record was rejected first.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct RejectPlace {
-    kind: RecordKind,
-    object: Arc<str>,
-    line: u64,
-    offset: u64,
 }
 
 impl RejectCollector {
@@ -171,10 +171,19 @@ impl RejectCollector {
         })
     }
 
-    fn of_kind(&mut self, kind: RecordKind) -> &mut CollectedRejects {
+    fn rejects_of(&mut self, kind: RecordKind) -> &mut CollectedRejects {
         match kind {
             RecordKind::Song => &mut self.songs,
             RecordKind::Log => &mut self.logs,
+        }
+    }
+
+    /// Sets the layout of the text of a reject, if it can be replayed.
+    fn set_layout(&mut self, reject: &CollectedReject, layout: Option<RecordLayout>) {
+        let objects = &mut self.rejects_of(reject.position.kind).objects;
+        let text = reject.object.map(|object| &mut objects[object]);
+        if let Some(origin) = text.and_then(|text| text.rejected_at.as_mut()) {
+            origin.layout = layout;
         }
     }
 
@@ -191,9 +200,9 @@ impl RejectCollector {
         number: u64,
         line: &RejectLine<'_>,
     ) -> Result<CollectedReject> {
-        let place = self.place_of(file, number, line)?;
-        let kind = place.kind;
-        let rejects = self.of_kind(kind);
+        let position = self.position_of(file, number, line)?;
+        let kind = position.kind;
+        let rejects = self.rejects_of(kind);
         if !rejects.has_current_file {
             rejects.has_current_file = true;
             rejects.files.push(ReplayedFile {
@@ -207,7 +216,7 @@ impl RejectCollector {
             rejects.carried_over.add(line)?;
             rejects.files[file_index].count_carried_over(line);
             return Ok(CollectedReject {
-                place,
+                position,
                 object: None,
             });
         }
@@ -225,29 +234,27 @@ impl RejectCollector {
             layout: RecordLayout::Sequence,
             is_sniffed: true,
             rejected_at: Some(Box::new(RejectOrigin {
-                object: Arc::clone(&place.object),
-                line: line.line.saturating_sub(1),
-                offset: line.offset,
+                position: position.clone(),
                 file: file_index,
-                is_fragment: is_fragment(line),
+                layout: original_layout(line),
             })),
         };
         self.texts.write_all(&text).map_err(spool_error)?;
         self.length += text.len() as u64;
-        let objects = &mut self.of_kind(kind).objects;
+        let objects = &mut self.rejects_of(kind).objects;
         objects.push(object);
         Ok(CollectedReject {
-            place,
+            position,
             object: Some(objects.len() - 1),
         })
     }
 
-    fn place_of(
+    fn position_of(
         &mut self,
         file: &RejectFile,
         number: u64,
         line: &RejectLine<'_>,
-    ) -> Result<RejectPlace> {
+    ) -> Result<RejectPosition> {
         let kind = line.kind.ok_or_else(|| {
             file.line_error(
                 number,
@@ -266,7 +273,7 @@ impl RejectCollector {
                 name
             }
         };
-        Ok(RejectPlace {
+        Ok(RejectPosition {
             kind,
             object,
             line: line.line,
@@ -275,9 +282,16 @@ impl RejectCollector {
     }
 }
 
-/// Returns true if the text did not tell the format of its object.
-fn is_fragment(line: &RejectLine<'_>) -> bool {
-    line.reason != RejectReason::NotJson.name()
+/// Returns the layout of a text that is as it was: a part of an object whose first bytes are not known, unless it is
+/// the whole object, of another format.
+fn original_layout(line: &RejectLine<'_>) -> Option<RecordLayout> {
+    (line.reason != RejectReason::NotJson.name()).then_some(RecordLayout::Sequence)
+}
+
+/// Returns the layout of a text that a person edited. It is detected as in an object, but records without the brackets
+/// of an array may have commas, and the bracket that followed the element.
+fn edited_layout(text: &[u8]) -> Option<RecordLayout> {
+    (detect_layout(text, true) == Some(RecordLayout::Sequence)).then_some(RecordLayout::Elements)
 }
 
 impl CollectedRejects {
@@ -310,8 +324,19 @@ impl CollectedRejects {
 struct EditedRejects {
     files: Vec<RejectFile>,
     rejects: Vec<EditedReject>,
-    /// The numbers of the rejects by their place, in order.
-    by_place: HashMap<RejectPlace, Vec<usize>>,
+    /// The rejects of the run with the same positions and texts.
+    same: HashMap<(RejectPosition, u64), SameRejects>,
+    /// The number of other rejects of the run at each position.
+    others: HashMap<RejectPosition, u64>,
+}
+
+/// Rejects of the run with one position and one text.
+#[derive(Default)]
+struct SameRejects {
+    /// Their number.
+    count: u64,
+    /// The layout of the text.
+    layout: Option<RecordLayout>,
 }
 
 /// A line of an edited file.
@@ -328,7 +353,7 @@ struct EditedReject {
 }
 
 impl EditedRejects {
-    /// Reads edited files. Each text is taken for an object of its own, until it turns out to be as it was.
+    /// Reads edited files. Each text is taken for an edited one, until it turns out to be as it was.
     fn read(
         collector: &mut RejectCollector,
         stores: &StoreOpener,
@@ -336,20 +361,19 @@ impl EditedRejects {
     ) -> Result<Self> {
         let mut files = Vec::new();
         let mut rejects: Vec<EditedReject> = Vec::new();
-        let mut by_place: HashMap<RejectPlace, Vec<usize>> = HashMap::new();
+        let (mut same, mut others) = (HashMap::new(), HashMap::new());
         for (file_index, location) in locations.iter().enumerate() {
             let opened = RejectFile::open(stores, location);
             let file = opened.map_err(|error| error.or_hint("check --edited"))?;
             collector.begin_file();
             file.read_lines(|number, line| {
-                check_edited(&file, number, &line)?;
+                let text = check_edited(&file, number, &line)?;
                 let collected = collector.add(&file, number, &line)?;
-                if let Some(object) = collected.object {
-                    let objects = &mut collector.of_kind(collected.place.kind).objects;
-                    set_fragment(&mut objects[object], false);
-                }
-                let place = collected.place.clone();
-                by_place.entry(place).or_default().push(rejects.len());
+                collector.set_layout(&collected, edited_layout(&text));
+                let text_hash = hash_text(&text);
+                let position = &collected.position;
+                same.insert((position.clone(), text_hash), SameRejects::default());
+                others.insert(position.clone(), 0);
                 let run = match rejects.last() {
                     Some(last) if *last.run == *line.run => Arc::clone(&last.run),
                     _ => line.run.as_ref().into(),
@@ -359,7 +383,7 @@ impl EditedRejects {
                     file: file_index,
                     line: number,
                     run,
-                    text_hash: text_hash(&line),
+                    text_hash,
                     is_matched: false,
                 });
                 Ok(())
@@ -369,30 +393,48 @@ impl EditedRejects {
         Ok(Self {
             files,
             rejects,
-            by_place,
+            same,
+            others,
         })
     }
 
-    /// Checks that each line is a reject of the run, and that no reject is there more often than in the run.
+    /// Checks that each line is a reject of the run, and that no reject is there more often than in the run. Lines with
+    /// the text of a reject are matched before those that were edited, so that the order of the lines does not matter.
     fn match_with(mut self, collector: &mut RejectCollector, run: &RejectedRun) -> Result<()> {
         for file in run.files() {
             file.read_lines(|number, line| {
-                let place = collector.place_of(file, number, &line)?;
-                let Some(edited) = self.by_place.get_mut(&place).filter(|e| !e.is_empty()) else {
+                let position = collector.position_of(file, number, &line)?;
+                let Some(others) = self.others.get_mut(&position) else {
                     return Ok(());
                 };
-                let original = text_hash(&line);
-                let same = edited
-                    .iter()
-                    .position(|&number| self.rejects[number].text_hash == original);
-                let reject = &mut self.rejects[edited.remove(same.unwrap_or(0))];
-                reject.is_matched = true;
-                if let Some(object) = reject.collected.object.filter(|_| same.is_some()) {
-                    let objects = &mut collector.of_kind(place.kind).objects;
-                    set_fragment(&mut objects[object], is_fragment(&line));
+                let text = line.decode_text().unwrap_or_default();
+                match self.same.get_mut(&(position, hash_text(&text))) {
+                    Some(same) => {
+                        same.count += 1;
+                        same.layout = original_layout(&line);
+                    }
+                    None => *others += 1,
                 }
                 Ok(())
             })?;
+        }
+        for reject in &mut self.rejects {
+            let key = (reject.collected.position.clone(), reject.text_hash);
+            if let Some(same) = self.same.get_mut(&key).filter(|same| same.count > 0) {
+                same.count -= 1;
+                reject.is_matched = true;
+                collector.set_layout(&reject.collected, same.layout);
+            }
+        }
+        for ((position, _), same) in self.same.drain() {
+            *self.others.entry(position).or_default() += same.count;
+        }
+        for reject in self.rejects.iter_mut().filter(|r| !r.is_matched) {
+            let others = self.others.get_mut(&reject.collected.position);
+            if let Some(others) = others.filter(|others| **others > 0) {
+                *others -= 1;
+                reject.is_matched = true;
+            }
         }
         match self.rejects.iter().find(|reject| !reject.is_matched) {
             None => Ok(()),
@@ -401,25 +443,25 @@ impl EditedRejects {
     }
 
     fn unmatched_error(&self, reject: &EditedReject, run: &RejectedRun) -> Error {
-        let RejectPlace {
+        let RejectPosition {
             object,
             line,
             offset,
             ..
-        } = &reject.collected.place;
-        let place = format!("{object} line {line} offset {offset}");
+        } = &reject.collected.position;
+        let position = format!("{object} line {line} offset {offset}");
         let is_repeated = self
             .rejects
             .iter()
-            .any(|other| other.is_matched && other.collected.place == reject.collected.place);
+            .any(|other| other.is_matched && other.collected.position == reject.collected.position);
         let error = |reason: String| self.files[reject.file].line_error(reject.line, reason);
         if is_repeated {
-            return error(format!("it repeats the reject of {place}"))
+            return error(format!("it repeats the reject of {position}"))
                 .with_hint("put several records into the text of one line");
         }
         let (in_run, location) = (run.id(), run.location());
         let error = error(format!(
-            "run {in_run} in {location} has no reject of {place}"
+            "run {in_run} in {location} has no reject of {position}"
         ));
         match *reject.run == *in_run {
             true => error.with_hint("change the text, but neither object, line nor offset"),
@@ -431,8 +473,12 @@ impl EditedRejects {
     }
 }
 
-/// Checks what a person may have done to a line.
-fn check_edited(file: &RejectFile, number: u64, line: &RejectLine<'_>) -> Result<()> {
+/// Checks what a person may have done to a line, and returns its text.
+fn check_edited<'a>(
+    file: &RejectFile,
+    number: u64,
+    line: &'a RejectLine<'_>,
+) -> Result<Cow<'a, [u8]>> {
     let error = |reason: &str| file.line_error(number, reason);
     let text = line.decode_text().map_err(|reason| {
         let hint = match line.text.is_some() {
@@ -444,19 +490,12 @@ fn check_edited(file: &RejectFile, number: u64, line: &RejectLine<'_>) -> Result
     if text.trim_ascii().is_empty() && !line.truncated && line.bytes > 0 {
         return Err(error("its text is empty").with_hint("remove the line to leave the reject out"));
     }
-    Ok(())
-}
-
-/// Sets whether a text is read as it was in its object.
-fn set_fragment(object: &mut InputObject, is_fragment: bool) {
-    if let Some(origin) = &mut object.rejected_at {
-        origin.is_fragment = is_fragment;
-    }
+    Ok(text)
 }
 
 /// Returns a hash that tells whether a text was edited.
-fn text_hash(line: &RejectLine<'_>) -> u64 {
+fn hash_text(text: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
-    line.decode_text().unwrap_or_default().hash(&mut hasher);
+    text.hash(&mut hasher);
     hasher.finish()
 }

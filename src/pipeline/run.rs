@@ -88,7 +88,7 @@ pub(super) fn run_with_timings(
     build_thread_pool(config.threads)?.install(|| {
         let _entered = span.enter();
         let stores = StoreOpener::new(config.s3.clone());
-        let sources = open_input(config, &stores, timings)?;
+        let sources = open_input(config, &stores, timings, progress)?;
         warn_about_input(&sources, progress);
         if sources.has_nothing_new() {
             tracing::info!("found nothing new");
@@ -242,10 +242,10 @@ fn input_failure(error: Error, mut report: RunReport) -> RunFailure {
 }
 
 /// Warns about objects without records, which are valid but seldom intended. If there are no objects, all of
-/// them are loaded already, and there is nothing to warn about.
+/// them are loaded already, and there is nothing to warn about. The texts of a replay are no objects.
 fn warn_if_no_records(run: &RunContext<'_>, source: &InputSource, counts: &SourceCounts) {
     let objects = source.objects.len();
-    if counts.report.records == 0 && objects > 0 {
+    if counts.report.records == 0 && objects > 0 && run.replayed_run.is_none() {
         let name = source.kind.singular();
         let locations = run.config.input.describe(source.kind);
         let s = if objects == 1 { "" } else { "s" };

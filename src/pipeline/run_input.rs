@@ -5,6 +5,7 @@ use super::replay::open_rejects;
 use super::timings::Timings;
 use crate::config::{RunConfig, RunInput};
 use crate::error::Result;
+use crate::observer::Observer;
 use crate::storage::StoreOpener;
 
 /// Opens and plans the songs and the logs of a run.
@@ -15,13 +16,14 @@ pub(super) fn open_input(
     config: &RunConfig,
     stores: &StoreOpener,
     timings: &Timings,
+    observer: &dyn Observer,
 ) -> Result<InputSources> {
     match &config.input {
         RunInput::Objects { songs, logs } => {
             InputSources::open(songs, logs, config, stores, timings)
         }
         RunInput::Rejects(rejects) => {
-            open_rejects(rejects, stores, config.sizes.split_bytes, timings)
+            open_rejects(rejects, stores, config.sizes.split_bytes, timings, observer)
         }
     }
 }

@@ -191,6 +191,8 @@ impl<'a> SplitReader<'a> {
         self.decoder
             .begin_segment(task.object.known_layout(task.segment.start));
         let origin = task.object.rejected_at.as_deref();
+        let origin = origin.map(|origin| &origin.position);
+        let newlines_before = origin.map_or(0, |origin| origin.line.saturating_sub(1));
         // The limit keeps the sum with a position in the text from overflowing.
         let first_offset = origin.map_or(0, |origin| origin.offset.min(u64::MAX >> 1));
         loop {
@@ -198,15 +200,15 @@ impl<'a> SplitReader<'a> {
             for mut reject in self.decoder.take_rejects() {
                 if let Some(origin) = origin {
                     // Also the second record of an edited text was first rejected there.
-                    (reject.line, reject.offset) = (origin.line, origin.offset);
+                    (reject.line, reject.offset) = (newlines_before, origin.offset);
                 }
                 pass.sink.write_reject(task.object, &reject)?;
                 pass.stats.count_reject(number, reject);
             }
             for mut key in self.decoder.take_unknown_keys() {
                 let segment = number;
-                if let Some(origin) = origin {
-                    key.line = origin.line;
+                if origin.is_some() {
+                    key.line = newlines_before;
                 }
                 pass.stats.unknown_keys.push(SegmentKey { segment, key });
             }

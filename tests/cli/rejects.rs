@@ -1,5 +1,7 @@
 //! `sparkify rejects`: what a run rejected, grouped.
 
+use std::os::unix::fs::symlink;
+
 use testkit::cli::sandbox::Sandbox;
 use testkit::sample_data::{MALFORMED_RECORD, event, events, songs};
 
@@ -133,4 +135,20 @@ fn rejects_of_a_failed_run_are_shown() {
     sandbox
         .exec(&["rejects", "songs"])
         .assert_failure(1, &["no run in songs", "_report.failed.json"]);
+}
+
+#[test]
+fn a_failed_run_beside_the_target_of_a_link_is_found() {
+    let sandbox = Sandbox::with_input();
+    sandbox.create_dir("disk/star");
+    symlink("disk/star", sandbox.path("dataset")).unwrap();
+    sandbox.write("logs/b.json", MALFORMED_RECORD);
+    sandbox
+        .run_with(&[])
+        .assert_failure_with_warnings(3, "disk/star.failed");
+    let output = sandbox.exec(&["rejects", "dataset"]).assert_success();
+    assert!(output.stdout.starts_with("failed run "), "{output:?}");
+    let runs = ["history", "--from", "dataset", "--json"];
+    let runs = sandbox.exec(&runs).assert_success().json();
+    assert_eq!(runs["runs"][0]["state"], "failed");
 }

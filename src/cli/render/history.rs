@@ -56,6 +56,7 @@ fn run_row(run: &RunLogEntry) -> Vec<Option<String>> {
         RunLogState::Latest => "latest",
         RunLogState::Failed => "failed",
         RunLogState::Unfinished => "unfinished",
+        RunLogState::Unreadable => "unreadable",
     };
     vec![
         time(run.started_at.as_deref()),

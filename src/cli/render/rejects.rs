@@ -12,7 +12,7 @@ const WIDTH: usize = 80;
 /// The columns of the name of an object that are always shown.
 const MIN_NAME_WIDTH: usize = 16;
 
-/// What stands for text that is not shown.
+/// What is shown in place of text that is too long.
 const ELLIPSIS: &str = "...";
 
 /// The indentation of the example of a group.

@@ -103,6 +103,14 @@ pub(crate) fn loaded_before(
     })
 }
 
+/// Checks the tables of a warehouse, before something is loaded that does not depend on what it contains.
+///
+/// # Errors
+/// Returns the errors of [`loaded_before`].
+pub(crate) fn check_tables(warehouse: &WarehouseConfig, progress: &dyn Observer) -> Result<()> {
+    query_warehouse(warehouse, progress, ensure_mergeable)
+}
+
 /// Checks the tables of a warehouse before a full refresh, and returns the runs that were loaded into it.
 ///
 /// # Errors

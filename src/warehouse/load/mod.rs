@@ -27,7 +27,7 @@ mod verify;
 pub use change_counts::TableChangeCounts;
 pub(crate) use dataset_load::DatasetLoad;
 pub use history::NewestLoad;
-pub(crate) use history::{loaded_before, loaded_runs};
+pub(crate) use history::{check_tables, loaded_before, loaded_runs};
 pub(crate) use mode::LoadMode;
 pub(crate) use plan::{LoadParams, load_statements};
 pub use report::LoadReport;
