@@ -1,6 +1,7 @@
 //! Lists the loads of a warehouse, or the runs at an output location.
 
 use crate::error::Result;
+use crate::observer::Observer;
 use crate::output::run_log::{RunLogEntry, read_run_log};
 use crate::storage::s3::S3Options;
 use crate::storage::{Location, StoreOpener};
@@ -40,15 +41,16 @@ pub enum History {
 }
 
 impl HistoryJob {
-    /// Reads the history. Nothing is changed.
+    /// Reads the history. Nothing is changed. In Redshift it waits for a load that is running; the observer is warned then.
     ///
     /// # Errors
-    /// Returns an error if the warehouse cannot be reached or is of an older version, or if the output cannot be read.
-    pub fn execute(&self) -> Result<History> {
+    /// Returns an error if the warehouse cannot be reached, if its load history is of an older version, or if the output
+    /// cannot be read.
+    pub fn execute(&self, observer: &dyn Observer) -> Result<History> {
         let _span = tracing::info_span!("history").entered();
         let history = match &self.source {
             HistorySource::Warehouse(connection) => {
-                History::Loads(read_loads(connection, self.limit)?)
+                History::Loads(read_loads(connection, self.limit, observer)?)
             }
             HistorySource::Output { out, s3 } => {
                 let stores = StoreOpener::new(s3.clone());

@@ -10,7 +10,7 @@ use super::lost_tables::find_lost_table;
 use super::query_result::sum_of_counts;
 use super::sql::generator::{
     TableChange, begin_statement, changes_since_first_version, commit_statement, create_statements,
-    drop_statements, lock_statement, lock_table_statement, upgrade_statements,
+    drop_statements, lock_table_statement, upgrade_lock_statement, upgrade_statements,
 };
 use super::sql::statement::{Effect, Statement, to_sql_script};
 use super::upgrade::{
@@ -64,7 +64,10 @@ pub(crate) fn ddl_script(dialect: Dialect, existing: ExistingTables) -> String {
         ExistingTables::Drop => ddl_transaction(dialect, &drop_statements(&SPARKIFY), &all),
         ExistingTables::Upgrade => {
             let changes = changes_since_first_version(&SPARKIFY);
-            let mut statements = vec![begin_statement(), lock_statement(&SPARKIFY, dialect)];
+            let mut statements = vec![
+                begin_statement(),
+                upgrade_lock_statement(&SPARKIFY, dialect),
+            ];
             statements.extend(upgrade_statements(&SPARKIFY, dialect, &changes));
             statements.push(commit_statement());
             statements

@@ -3,7 +3,9 @@
 //! The model says which names its tables had before, and which columns were added since. Everything else in a table
 //! must be as expected: what a user has changed is not upgraded.
 
-use super::catalog::{Catalog, CatalogColumn, check_schema, column_mismatch, mismatch_error};
+use super::catalog::{
+    Catalog, CatalogColumn, check_schema, column_mismatch, mismatch_error, missing_error,
+};
 use super::sql::generator::TableChange;
 use crate::error::{Error, Result};
 use crate::model::sparkify::SPARKIFY;
@@ -61,11 +63,37 @@ pub(super) fn plan_upgrade(catalog: &Catalog) -> Result<Vec<TableChange>> {
 
 /// Returns an error if the tables are of an older version.
 pub(super) fn find_outdated_table(catalog: &Catalog) -> Option<Error> {
-    let changes = match plan_upgrade(catalog) {
-        Ok(changes) => changes,
-        Err(error) => return Some(error),
+    match plan_upgrade(catalog) {
+        Ok(changes) => changes.first().copied().map(outdated_error),
+        Err(error) => Some(error),
+    }
+}
+
+/// Returns an error if a table does not exist, does not match or is of an older version. The others do not matter.
+pub(super) fn check_table(catalog: &Catalog, table: &TableSchema) -> Option<Error> {
+    let Some(columns) = catalog.get(table.name) else {
+        return Some(match matching_former_names(catalog, table).next() {
+            Some(from) => outdated_error(TableChange::RenameTable {
+                table: table.name,
+                from,
+            }),
+            None => missing_error(table),
+        });
     };
-    let reason = match *changes.first()? {
+    match missing_columns(table, columns) {
+        Ok(missing) => missing.first().map(|column| {
+            outdated_error(TableChange::AddColumn {
+                table: table.name,
+                column: column.name,
+            })
+        }),
+        Err(reason) => Some(mismatch_error(table.name, reason)),
+    }
+}
+
+/// Builds the error for a warehouse of an older version, by the first change that it needs.
+fn outdated_error(change: TableChange) -> Error {
+    let reason = match change {
         TableChange::RenameTable { table, from } => {
             format!("table {from} is named {table} now")
         }
@@ -73,11 +101,9 @@ pub(super) fn find_outdated_table(catalog: &Catalog) -> Option<Error> {
             format!("table {table} has no column {column}")
         }
     };
-    Some(
-        Error::failed("the warehouse was created by an older version")
-            .with_reason(reason)
-            .with_hint("upgrade it with sparkify create-tables --upgrade"),
-    )
+    Error::failed("the warehouse was created by an older version")
+        .with_reason(reason)
+        .with_hint("upgrade it with sparkify create-tables --upgrade")
 }
 
 /// Returns the old names of a table by which it exists, with the columns of an older version.
