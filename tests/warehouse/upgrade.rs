@@ -111,7 +111,7 @@ fn upgrade(warehouse: &TestWarehouse) -> CommandOutput {
 /// Returns the columns of all tables.
 fn columns(client: &mut Client) -> BTreeSet<String> {
     let query = "SELECT c.relname || '.' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod)
-         || CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END
+         || CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END || ' ' || a.attcollation::regcollation
          FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
          WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace AND a.attnum > 0 AND NOT a.attisdropped";
     let rows = client.query(query, &[]).unwrap();
@@ -139,6 +139,7 @@ fn loads_name_the_upgrade(kind: WarehouseKind) {
             &["load", "--quiet", "--from", &from][..],
             &["load", "--quiet", "--full-refresh", "--from", &from],
             &["create-tables"],
+            &["history"],
         ] {
             warehouse.run_command(command).assert_failure(1, &words);
         }
@@ -474,6 +475,31 @@ fn drop_counts_tables_of_older_versions_again() {
         load.batch_execute("COMMIT").unwrap();
         assert_eq!(drop.join().unwrap().unwrap().created, 10);
     });
+}
+
+/// A DBA can upgrade with psql.
+#[test]
+fn upgrade_script_makes_the_columns_of_the_create_script() {
+    let script = |name: &str| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("sql/postgres");
+        let script = fs::read_to_string(folder.join(name)).unwrap();
+        // As psql -1 does.
+        format!("BEGIN; {script}; COMMIT")
+    };
+    let warehouse = old_warehouse(WarehouseKind::Postgres, "0.1.0");
+    let mut client = warehouse.admin_client();
+    client.batch_execute(&script("upgrade.sql")).unwrap();
+    let created = shared_server().create_database();
+    let mut created = created.connect();
+    created.batch_execute(&script("create.sql")).unwrap();
+    assert_eq!(columns(&mut client), columns(&mut created));
+    let defaults = "SELECT COUNT(*) FROM pg_attrdef";
+    assert_eq!(client.query_one(defaults, &[]).unwrap().get::<_, i64>(0), 0);
+    let logs = "SELECT COUNT(*) FROM load_history WHERE kind = 'log' AND rejected_records IS NULL";
+    let logs: i64 = client.query_one(logs, &[]).unwrap().get(0);
+    assert_eq!(u64::try_from(logs), Ok(LOADED_LOGS));
+    let again = client.batch_execute(&script("upgrade.sql")).unwrap_err();
+    assert_eq!(again.code().unwrap().code(), "42701");
 }
 
 /// Returns the URL of the database for another user than that of the tests, with options of the session.
