@@ -6,8 +6,8 @@
 --
 -- sparkify create-tables --upgrade does the same, and upgrades older tables too, whose names it changes.
 
--- Only one load runs at a time, and the others wait here. The lock must be the first statement of the transaction: data
--- that was read before the lock could be out of date ("Serializable isolation violation").
+-- A load that is running is waited for. ALTER TABLE waits for readers of the table too. From then on, loads and readers
+-- wait until the COMMIT.
 LOCK load_history;
 
 ALTER TABLE load_history ADD COLUMN kind VARCHAR(16) DEFAULT 'log' NOT NULL;

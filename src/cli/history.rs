@@ -51,6 +51,7 @@ pub(super) fn main(args: HistoryArgs) -> Result<()> {
 }
 
 fn history(args: HistoryArgs) -> Result<()> {
+    let progress = TerminalProgress::new(true);
     let job = HistoryJob {
         limit: args.limit,
         source: match args.from {
@@ -67,13 +68,12 @@ fn history(args: HistoryArgs) -> Result<()> {
             }
             None => {
                 args.s3.ensure_used([], "the history is not in S3")?;
-                let progress = TerminalProgress::new(true);
                 let warehouse = args.warehouse.resolve(None, &progress)?.require()?;
                 HistorySource::Warehouse(warehouse.connection)
             }
         },
     };
-    let history = job.execute(&TerminalProgress::new(true))?;
+    let history = job.execute(&progress)?;
     let place = match &job.source {
         HistorySource::Warehouse(connection) => connection.to_string(),
         HistorySource::Output { out, .. } => out.to_string(),

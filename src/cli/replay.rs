@@ -42,8 +42,8 @@ pub(super) struct ReplayArgs {
     edited: Vec<Location>,
     /// Output: a local folder or s3://bucket/prefix
     ///
-    /// As for sparkify run. Without a warehouse, a folder must be absent, empty, or an earlier output other
-    /// than OUT; with one, the replay can be kept beside the run.
+    /// Without a warehouse, a folder must be absent, empty, or the output of an earlier replay; with one, the
+    /// replay is kept beside the runs, as for sparkify run.
     #[arg(long, value_name = "NEW", value_parser = location_parser())]
     out: Location,
     /// Worker threads [default: one per core]

@@ -41,15 +41,17 @@ pub enum History {
 }
 
 impl HistoryJob {
-    /// Reads the history, and warns about a run whose report is damaged. Nothing is changed.
+    /// Reads the history. Nothing is changed. The observer is warned about a run whose report is damaged, and in Redshift
+    /// while the history waits for a load that is running.
     ///
     /// # Errors
-    /// Returns an error if the warehouse cannot be reached or is of an older version, or if the output cannot be read.
+    /// Returns an error if the warehouse cannot be reached, if its load history is of an older version, or if the output
+    /// cannot be read.
     pub fn execute(&self, observer: &dyn Observer) -> Result<History> {
         let _span = tracing::info_span!("history").entered();
         let history = match &self.source {
             HistorySource::Warehouse(connection) => {
-                History::Loads(read_loads(connection, self.limit)?)
+                History::Loads(read_loads(connection, self.limit, observer)?)
             }
             HistorySource::Output { out, s3 } => {
                 let stores = StoreOpener::new(s3.clone());

@@ -129,10 +129,10 @@ impl Model {
                 format!("{} is picked from a record that is not read", table.name)
             })?;
         }
-        let of_load = EngineValue::OF_OBJECT
+        let of_load = EngineValue::OBJECT_VALUES
             .into_iter()
-            .chain(EngineValue::OF_LOAD);
-        ensure_engine_columns(self.source_objects(), &EngineValue::OF_OBJECT)?;
+            .chain(EngineValue::LOAD_VALUES);
+        ensure_engine_columns(self.source_objects(), &EngineValue::OBJECT_VALUES)?;
         ensure_engine_columns(self.load_history, &of_load.collect::<Vec<_>>())
     }
 

@@ -99,7 +99,7 @@ pub enum EngineValue {
 
 impl EngineValue {
     /// The values that a dataset has for each of its source objects.
-    pub const OF_OBJECT: [Self; 6] = [
+    pub const OBJECT_VALUES: [Self; 6] = [
         Self::ObjectKind,
         Self::ObjectName,
         Self::ObjectVersion,
@@ -109,7 +109,8 @@ impl EngineValue {
     ];
 
     /// The values that a load adds in the history.
-    pub const OF_LOAD: [Self; 4] = [Self::Run, Self::LoadedAt, Self::LoadedBy, Self::LoadSeconds];
+    pub const LOAD_VALUES: [Self; 4] =
+        [Self::Run, Self::LoadedAt, Self::LoadedBy, Self::LoadSeconds];
 }
 
 /// A part of a time in UTC.
@@ -155,25 +156,23 @@ pub struct ColumnSchema {
     pub source: ValueSource,
     /// What the values mean, as a sentence of the data dictionary.
     pub description: &'static str,
-    /// Since when a warehouse has the column, if the first version did not have it.
+    /// How an upgrade adds the column to a warehouse, if the first version did not have it.
     pub added: Option<AddedColumn>,
 }
 
 /// A column that a table of a warehouse did not have from the beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AddedColumn {
-    /// The version that added it.
-    pub version: &'static str,
-    /// The value that older rows get, as a literal of SQL; `None` for null.
+    /// The value that older rows get, without quotes; `None` for null.
     pub fill: Option<&'static str>,
 }
 
 impl ColumnSchema {
-    /// Returns the same column, which a version has added, with the value that older rows get as a literal of SQL;
-    /// `None` for null.
-    pub const fn added_in(self, version: &'static str, fill: Option<&'static str>) -> Self {
+    /// Returns the same column, which the first version did not have, with the value that older rows get; `None` for
+    /// null.
+    pub const fn added_later(self, fill: Option<&'static str>) -> Self {
         Self {
-            added: Some(AddedColumn { version, fill }),
+            added: Some(AddedColumn { fill }),
             ..self
         }
     }

@@ -21,11 +21,11 @@ pub enum TableRule {
         of: &'static str,
     },
     /// The objects that a dataset was built from. Each column has a value of
-    /// [`EngineValue::OF_OBJECT`](super::EngineValue::OF_OBJECT).
+    /// [`EngineValue::OBJECT_VALUES`](super::EngineValue::OBJECT_VALUES).
     SourceObjects,
     /// The objects that were loaded into a warehouse. The columns have the values of
-    /// [`EngineValue::OF_OBJECT`](super::EngineValue::OF_OBJECT) and
-    /// [`EngineValue::OF_LOAD`](super::EngineValue::OF_LOAD), in any order.
+    /// [`EngineValue::OBJECT_VALUES`](super::EngineValue::OBJECT_VALUES) and
+    /// [`EngineValue::LOAD_VALUES`](super::EngineValue::LOAD_VALUES), in any order.
     LoadHistory,
 }
 

@@ -20,6 +20,7 @@ mod run_id;
 pub(crate) mod run_log;
 pub(crate) mod run_report;
 mod staging;
+mod staging_target;
 
 pub use self::parquet::{ParquetCompression, PartInfo, PartWriter};
 pub(crate) use self::parquet::{ParquetPartReader, StoredRowGroup};

@@ -12,13 +12,14 @@ use arrow_schema::SchemaRef;
 use serde::Serialize;
 
 use super::copy_manifest::CopyManifest;
-use super::layout::{OutputArrangement, REJECTS_DIR, REPORT_FILE, RunObject};
+use super::layout::{OutputArrangement, REJECTS_DIR, RunObject};
 use super::parquet::{ParquetCompression, ParquetPartReader, PartInfo, PartWriter};
 use super::publish::local::{CheckedOutputDir, LeftoverRunDir, RunsDir, StagingDir};
 use super::publish::side_by_side::SideBySideRun;
 use super::rejects::{LineShift, RejectBuffer, RejectContext};
 use super::run_id::RunId;
 use super::run_report::RunReport;
+use super::staging_target::StagingTarget;
 use crate::error::{Error, Result};
 use crate::input::RecordKind;
 use crate::model::TableSchema;
@@ -39,14 +40,6 @@ pub(crate) struct Staging {
 
 /// Written objects with their sizes in bytes.
 type WrittenObjects = Vec<(RunObject, u64)>;
-
-#[derive(Debug)]
-enum StagingTarget {
-    /// The folder that will replace the output folder.
-    Replace(StagingDir),
-    /// The run, and the lock on a local output folder.
-    SideBySide(SideBySideRun, Option<RunsDir>),
-}
 
 /// The parts of each table, by table name.
 pub(crate) type TableParts = BTreeMap<&'static str, Vec<PartInfo>>;
@@ -285,44 +278,25 @@ impl Staging {
         }
     }
 
-    /// Returns the number of songplays in the dataset that publishing would replace, if there is one.
+    /// Returns the number of songplays in the dataset that publishing would replace or supersede, if there is one.
     ///
     /// # Errors
     /// Returns an error if the report of that dataset cannot be read.
     pub(crate) fn published_songplays(&self) -> Result<Option<u64>> {
-        let (report_name, json) = match &self.target {
-            StagingTarget::Replace(folder) => {
-                let path = folder.target().join(REPORT_FILE);
-                let json = match std::fs::read(&path) {
-                    Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
-                    json => Some(json.map_err(|e| Error::io("cannot read", &path, e))?),
-                };
-                (path.display().to_string(), json)
-            }
-            StagingTarget::SideBySide(run, _) => (
-                "the report of the latest run".to_owned(),
-                run.latest_report()?,
-            ),
-        };
-        let Some(json) = json else {
-            return Ok(None);
-        };
-        let report: Option<serde_json::Value> = serde_json::from_slice(&json).ok();
-        let rows =
-            report.and_then(|report| report["tables"][SPARKIFY.fact().0.name]["rows"].as_u64());
-        match rows {
-            Some(rows) => Ok(Some(rows)),
-            None => Err(Error::failed(format!("cannot read {report_name}"))
-                .with_reason("it has no row count for songplays")),
-        }
+        self.target.published_songplays()
+    }
+
+    /// Returns true if publishing would replace a dataset that was built from songs and logs, and not from rejects.
+    ///
+    /// # Errors
+    /// Returns an error if the report of that dataset cannot be read.
+    pub(crate) fn replaces_dataset_of_input(&self) -> Result<bool> {
+        self.target.replaces_dataset_of_input()
     }
 
     /// Returns the location where [`keep_failed`](Self::keep_failed) keeps the rejects.
     pub(crate) fn failed_location(&self) -> String {
-        match &self.target {
-            StagingTarget::Replace(folder) => folder.failed_path().display().to_string(),
-            StagingTarget::SideBySide(run, _) => run.url(),
-        }
+        self.target.failed_location()
     }
 
     /// Ends a run that failed because of its input: keeps its rejects and report, and removes everything else that it

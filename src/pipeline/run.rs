@@ -169,6 +169,15 @@ fn build_tables(
     began: Instant,
 ) -> std::result::Result<RunReport, RunFailure> {
     replay::carry_over_rejects(run)?;
+    if run.replayed_run.is_some() && run.staging.replaces_dataset_of_input()? {
+        let out = &run.config.out;
+        return Err(Error::failed(format!("will not replace {out}"))
+            .with_reason(
+                "a replay writes only the records that pass, and this is the dataset of a run",
+            )
+            .with_hint("choose another --out, and load both into a warehouse, which merges them")
+            .into());
+    }
     run.progress
         .start_phase("songs", Some(run.songs.plan.bytes));
     let songs = songs::read_songs(run)?;

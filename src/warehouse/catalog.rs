@@ -93,12 +93,15 @@ fn parse_catalog_row(row: ResultRow) -> Result<(String, CatalogColumn)> {
 
 /// Returns an error for the first table that is missing or does not match.
 pub(crate) fn check_schema(catalog: &Catalog) -> Option<Error> {
-    let missing = missing_tables(catalog).first().map(|table| {
-        Error::failed(format!("table {} does not exist", table.name))
-            .with_reason("no schema of the search_path has it, or another object has its name")
-            .with_hint("create all tables with sparkify create-tables")
-    });
+    let missing = missing_tables(catalog).first().copied().map(missing_error);
     missing.or_else(|| schema_mismatch(catalog))
+}
+
+/// Builds the error for a table that does not exist.
+pub(super) fn missing_error(table: &TableSchema) -> Error {
+    Error::failed(format!("table {} does not exist", table.name))
+        .with_reason("no schema of the search_path has it, or another object has its name")
+        .with_hint("create all tables with sparkify create-tables")
 }
 
 /// Returns the tables that are not in the catalog.
@@ -112,15 +115,15 @@ pub(crate) fn missing_tables(catalog: &Catalog) -> Vec<&'static TableSchema> {
 /// Returns an error for the first existing table that does not match the expected columns.
 pub(crate) fn schema_mismatch(catalog: &Catalog) -> Option<Error> {
     SPARKIFY.warehouse_tables().find_map(|table| {
-        let why = column_mismatch(table.columns, catalog.get(table.name)?)?;
-        Some(mismatch_error(table.name, why))
+        let reason = column_mismatch(table.columns, catalog.get(table.name)?)?;
+        Some(mismatch_error(table.name, reason))
     })
 }
 
 /// Builds the error for a table whose columns do not match.
-pub(super) fn mismatch_error(name: &str, why: String) -> Error {
+pub(super) fn mismatch_error(name: &str, reason: String) -> Error {
     Error::failed(format!("table {name} does not match"))
-        .with_reason(why)
+        .with_reason(reason)
         .with_hint("alter it, or recreate all tables with sparkify create-tables --drop")
 }
 
@@ -176,9 +179,9 @@ fn is_compatible(actual: &str, expected: ColumnType) -> bool {
     }
 }
 
-/// Returns the catalog of a warehouse that has these tables.
+/// Returns the catalog of a warehouse that has all tables of this version.
 #[cfg(test)]
-pub(super) fn catalog_of(tables: impl Iterator<Item = &'static TableSchema>) -> Catalog {
+pub(super) fn current_catalog() -> Catalog {
     let column = |c: &ColumnSchema| CatalogColumn {
         name: c.name.to_owned(),
         type_name: pg_type_name(c.ty),
@@ -188,19 +191,15 @@ pub(super) fn catalog_of(tables: impl Iterator<Item = &'static TableSchema>) -> 
         let columns = table.columns.iter().map(column).collect();
         (table.name.to_owned(), columns)
     };
-    tables.map(table).collect()
+    SPARKIFY.warehouse_tables().map(table).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn matching_catalog() -> Catalog {
-        catalog_of(SPARKIFY.warehouse_tables())
-    }
-
     fn mismatch_after(change: impl FnOnce(&mut Catalog)) -> String {
-        let mut catalog = matching_catalog();
+        let mut catalog = current_catalog();
         change(&mut catalog);
         check_schema(&catalog).map_or_else(String::new, |error| error.to_string())
     }

@@ -10,10 +10,12 @@ use super::lost_tables::find_lost_table;
 use super::query_result::sum_of_counts;
 use super::sql::generator::{
     TableChange, begin_statement, changes_since_first_version, commit_statement, create_statements,
-    drop_statements, lock_statement, lock_table_statement, upgrade_statements,
+    drop_statements, lock_table_statement, upgrade_lock_statement, upgrade_statements,
 };
 use super::sql::statement::{Effect, Statement, to_sql_script};
-use super::upgrade::{find_outdated_table, matching_former_names, plan_upgrade};
+use super::upgrade::{
+    find_outdated_table, foreign_former_names, matching_former_names, plan_upgrade,
+};
 use crate::error::{Error, Result};
 use crate::model::TableSchema;
 use crate::model::sparkify::SPARKIFY;
@@ -62,7 +64,10 @@ pub(crate) fn ddl_script(dialect: Dialect, existing: ExistingTables) -> String {
         ExistingTables::Drop => ddl_transaction(dialect, &drop_statements(&SPARKIFY), &all),
         ExistingTables::Upgrade => {
             let changes = changes_since_first_version(&SPARKIFY);
-            let mut statements = vec![begin_statement(), lock_statement(&SPARKIFY, dialect)];
+            let mut statements = vec![
+                begin_statement(),
+                upgrade_lock_statement(&SPARKIFY, dialect),
+            ];
             statements.extend(upgrade_statements(&SPARKIFY, dialect, &changes));
             statements.push(commit_statement());
             statements
@@ -97,12 +102,13 @@ pub(crate) fn missing_table_ddl(
     statements
 }
 
-/// Creates the missing tables, after the existing ones were upgraded or dropped if that is asked for. `confirm`, if given,
-/// is asked before tables that have rows are dropped.
+/// Creates the missing tables, after the existing ones were upgraded or dropped if that is asked for. `confirm`, if
+/// given, is asked before tables that have rows are dropped.
 ///
 /// # Errors
-/// Returns an error if the warehouse cannot be reached or rejects a statement, if a table cannot be upgraded or is of an
-/// older version, if a table is missing while others have rows, if `confirm` fails, or if rows were added since it was asked. The tables are unchanged then.
+/// Returns an error if the warehouse cannot be reached or rejects a statement, if a table cannot be upgraded or is of
+/// an older version, if a table is missing while others have rows and none is upgraded, if `confirm` fails, or if rows
+/// were added since it was asked. The tables are unchanged then.
 pub(crate) fn create_missing_tables(
     warehouse: &WarehouseConfig,
     existing: ExistingTables,
@@ -123,7 +129,8 @@ pub(crate) fn create_missing_tables(
             Ok(outcome) => return Ok(outcome),
             Err(failure) => failure,
         };
-        // Another session is creating or upgrading the same tables. The outcome of a lost connection is unknown, so the user decides.
+        // Another session is creating or upgrading the same tables. The outcome of a lost connection is unknown, so the
+        // user decides.
         let (ErrorClass::Conflict, Some(policy)) = (failure.class, failure.class.retry_policy())
         else {
             return Err(creation.create_error(failure));
@@ -172,19 +179,21 @@ impl TableCreation<'_> {
         for statement in ddl_transaction(self.dialect(), &before, &missing) {
             execute_statement(session, &statement, self.progress)?;
             if let (Effect::Begin, Some(confirmed)) = (statement.effect, confirmed.take()) {
-                warn_if_blocked(self.progress, || {
-                    self.ensure_row_count_unchanged(session, &catalog, &confirmed)
-                })?;
+                self.ensure_row_count_unchanged(session, &catalog, &confirmed)?;
             }
         }
         ensure_complete(session)?;
+        if is_dropped {
+            self.warn_of_foreign_tables(&catalog);
+        }
         Ok(TablesOutcome {
             upgraded: Vec::new(),
             created: missing.len(),
         })
     }
 
-    /// Upgrades the tables of an older version, and creates the missing ones.
+    /// Upgrades the tables of an older version, and creates the missing ones. A lost table stays missing: a full
+    /// refresh creates and fills it, and needs the others upgraded.
     fn upgrade(
         &self,
         session: &mut WarehouseSession,
@@ -199,46 +208,51 @@ impl TableCreation<'_> {
             execute_statement(session, &statement, self.progress)?;
         }
         let catalog = read_catalog(session)?;
-        if let Some(lost) = find_lost_table(session, &catalog)? {
-            return Err(fatal(lost));
+        if let Some(difference) = schema_mismatch(&catalog) {
+            return Err(fatal(difference));
         }
-        let missing = missing_tables(&catalog);
+        let lost = warn_if_blocked(self.progress, || find_lost_table(session, &catalog))?;
+        let missing = match lost {
+            Some(_) => Vec::new(),
+            None => missing_tables(&catalog),
+        };
         for statement in missing_table_ddl(dialect, &missing) {
             execute_statement(session, &statement, self.progress)?;
         }
-        ensure_complete(session)?;
+        if lost.is_none() {
+            ensure_complete(session)?;
+        }
         execute_statement(session, &commit_statement().blocking(), self.progress)?;
+        if let Some(lost) = lost {
+            self.progress.warn(&lost.to_string());
+        }
         Ok(TablesOutcome {
             upgraded,
             created: missing.len(),
         })
     }
 
-    /// Waits for loads, and keeps them out. The load history may still have an old name.
+    /// Waits for loads, and keeps them out. The load history may still have an old name, or be there by both.
     fn lock_history(
         &self,
         session: &mut WarehouseSession,
         catalog: &Catalog,
     ) -> std::result::Result<(), StatementError> {
         let history = SPARKIFY.load_history;
-        let mut names = [history.name]
-            .into_iter()
-            .filter(|name| catalog.contains_key(*name))
-            .chain(matching_former_names(catalog, history));
-        let Some(name) = names.next() else {
-            return Ok(());
-        };
-        let lock = lock_table_statement(name, self.dialect());
-        let Err(failure) = execute_statement(session, &lock, self.progress) else {
-            return Ok(());
-        };
-        // Another session may have upgraded the tables in the meantime, so that none has the old name.
-        session.execute("ROLLBACK")?;
-        let class = match read_catalog(session)? == *catalog {
-            true => failure.class,
-            false => ErrorClass::Conflict,
-        };
-        Err(StatementError { class, ..failure })
+        for name in existing_names_of(catalog, history) {
+            let lock = lock_table_statement(name, self.dialect());
+            let Err(failure) = execute_statement(session, &lock, self.progress) else {
+                continue;
+            };
+            // Another session may have upgraded the tables in the meantime, so that none has the old name.
+            session.execute("ROLLBACK")?;
+            let class = match read_catalog(session)? == *catalog {
+                true => failure.class,
+                false => ErrorClass::Conflict,
+            };
+            return Err(StatementError { class, ..failure });
+        }
+        Ok(())
     }
 
     fn dialect(&self) -> Dialect {
@@ -285,18 +299,28 @@ impl TableCreation<'_> {
         catalog: &Catalog,
         confirmed: &ExistingTableTotals,
     ) -> std::result::Result<(), StatementError> {
-        if !catalog.contains_key(SPARKIFY.load_history.name) {
-            return Ok(());
-        }
-        let lock = lock_statement(&SPARKIFY, self.dialect());
-        session.execute(&lock.sql)?;
-        match count_existing(session, catalog)?.rows <= confirmed.rows {
+        self.lock_history(session, catalog)?;
+        let existing = warn_if_blocked(self.progress, || count_existing(session, catalog))?;
+        match existing.rows <= confirmed.rows {
             true => Ok(()),
             false => Err(fatal(
                 Error::failed("nothing was dropped")
                     .with_reason("rows were loaded after they were counted")
                     .with_hint("run the same command again"),
             )),
+        }
+    }
+
+    /// Warns about tables that were not dropped, because only their names are those of an older version.
+    fn warn_of_foreign_tables(&self, catalog: &Catalog) {
+        // Without any other table the warehouse was not one of sparkify.
+        if existing_names(catalog).next().is_none() {
+            return;
+        }
+        for name in foreign_former_names(catalog) {
+            self.progress.warn(&format!(
+                "table {name} was not dropped, because it may belong to another program; no load uses it"
+            ));
         }
     }
 
@@ -328,12 +352,17 @@ fn ensure_complete(session: &mut WarehouseSession) -> std::result::Result<(), St
 
 /// Returns the names of the existing tables of this version and of older ones.
 fn existing_names(catalog: &Catalog) -> impl Iterator<Item = &'static str> {
-    SPARKIFY.warehouse_tables().flat_map(|table| {
-        let current = catalog.contains_key(table.name).then_some(table.name);
-        current
-            .into_iter()
-            .chain(matching_former_names(catalog, table))
-    })
+    SPARKIFY
+        .warehouse_tables()
+        .flat_map(|table| existing_names_of(catalog, table))
+}
+
+/// Returns the names by which a table exists.
+fn existing_names_of(catalog: &Catalog, table: &TableSchema) -> impl Iterator<Item = &'static str> {
+    let current = catalog.contains_key(table.name).then_some(table.name);
+    current
+        .into_iter()
+        .chain(matching_former_names(catalog, table))
 }
 
 /// Returns the statements that drop all tables, also those of older versions.

@@ -4,15 +4,17 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use super::catalog::{check_schema, missing_tables, read_catalog};
+use super::catalog::read_catalog;
 use super::connect::config::ConnectionConfig;
 use super::connect::error::{StatementError, fatal};
 use super::connect::session::{ResultRow, WarehouseSession};
+use super::lock_wait::warn_if_blocked;
 use super::query_result::unexpected_result;
 use super::sql::generator::loads_query;
-use super::upgrade::find_outdated_table;
+use super::upgrade::check_table;
 use crate::error::{Error, Result};
 use crate::model::sparkify::SPARKIFY;
+use crate::observer::Observer;
 
 /// The load of one run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -41,9 +43,15 @@ pub struct LoadEntry {
 ///
 /// # Errors
 /// Returns an error if the warehouse cannot be reached, or if its load history is missing or of an older version.
-pub(crate) fn read_loads(connection: &ConnectionConfig, limit: u32) -> Result<Vec<LoadEntry>> {
+pub(crate) fn read_loads(
+    connection: &ConnectionConfig,
+    limit: u32,
+    progress: &dyn Observer,
+) -> Result<Vec<LoadEntry>> {
     let mut session = WarehouseSession::open(connection)?;
-    query_loads(&mut session, limit).map_err(|failure| {
+    // In Redshift the lock of a load blocks readers too.
+    let loads = warn_if_blocked(progress, || query_loads(&mut session, limit));
+    loads.map_err(|failure| {
         Error::failed(format!("cannot read the history of {connection}")).with_source(failure.error)
     })
 }
@@ -52,14 +60,8 @@ fn query_loads(
     session: &mut WarehouseSession,
     limit: u32,
 ) -> std::result::Result<Vec<LoadEntry>, StatementError> {
-    let catalog = read_catalog(session)?;
-    if let Some(outdated) = find_outdated_table(&catalog) {
-        return Err(fatal(outdated));
-    }
-    if missing_tables(&catalog).contains(&SPARKIFY.load_history)
-        && let Some(missing) = check_schema(&catalog)
-    {
-        return Err(fatal(missing));
+    if let Some(difference) = check_table(&read_catalog(session)?, SPARKIFY.load_history) {
+        return Err(fatal(difference));
     }
     let rows = session.query(&loads_query(&SPARKIFY, limit))?;
     let loads = rows.into_iter().map(parse_load);
@@ -88,7 +90,7 @@ fn parse_load(row: ResultRow) -> Result<LoadEntry> {
     let count = |field| parse::<u64>(field)?.ok_or_else(unreadable);
     Ok(LoadEntry {
         run: required(run)?,
-        loaded_at: format!("{}Z", required(loaded_at)?.replacen(' ', "T", 1)),
+        loaded_at: required(loaded_at)?,
         song_objects: count(song_objects)?,
         log_objects: count(log_objects)?,
         songs: count(songs)?,
@@ -116,7 +118,17 @@ mod tests {
 
     #[test]
     fn loads_of_older_versions_lack_some_values() {
-        let fields = ["R", "2026-11-30 03:00:12", "0", "2", "0", "205", "", "", ""];
+        let fields = [
+            "R",
+            "2026-11-30T03:00:12Z",
+            "0",
+            "2",
+            "0",
+            "205",
+            "",
+            "",
+            "",
+        ];
         let load = parse_load(row(fields)).unwrap();
         assert_eq!(load.loaded_at, "2026-11-30T03:00:12Z");
         assert_eq!((load.log_objects, load.events), (2, 205));
@@ -127,7 +139,7 @@ mod tests {
     fn unreadable_values_are_errors() {
         let fields = [
             "R",
-            "2026-11-30 03:00:12",
+            "2026-11-30T03:00:12Z",
             "1",
             "2",
             "60",

@@ -1,9 +1,11 @@
 //! Finds out how the tables of an older version differ from those of this version.
 //!
-//! The model says which names its tables had before, and which columns were added since. Everything else in a table must
-//! be as expected: what a user has changed is not upgraded.
+//! The model says which names its tables had before, and which columns were added since. Everything else in a table
+//! must be as expected: what a user has changed is not upgraded.
 
-use super::catalog::{Catalog, CatalogColumn, check_schema, column_mismatch, mismatch_error};
+use super::catalog::{
+    Catalog, CatalogColumn, check_schema, column_mismatch, mismatch_error, missing_error,
+};
 use super::sql::generator::TableChange;
 use crate::error::{Error, Result};
 use crate::model::sparkify::SPARKIFY;
@@ -13,10 +15,15 @@ use crate::model::{ColumnSchema, TableSchema};
 /// older version.
 ///
 /// # Errors
-/// Returns an error if a table does not match, or if it exists by its old and by its new name.
+/// Returns an error if a table does not match, or if it exists by its old and by its new name and not all tables are
+/// those of this version.
 pub(super) fn plan_upgrade(catalog: &Catalog) -> Result<Vec<TableChange>> {
     let mut changes = Vec::new();
-    let mut unlike = None;
+    // A table that is still there by its old name too does no harm.
+    if check_schema(catalog).is_none() {
+        return Ok(changes);
+    }
+    let mut mismatch = None;
     for table in SPARKIFY.warehouse_tables() {
         let mut names: Vec<&str> = matching_former_names(catalog, table).collect();
         if catalog.contains_key(table.name) {
@@ -24,14 +31,15 @@ pub(super) fn plan_upgrade(catalog: &Catalog) -> Result<Vec<TableChange>> {
         }
         let name = match names.as_slice() {
             [] => {
-                unlike = unlike.or_else(|| former_mismatch(catalog, table));
+                mismatch = mismatch.or_else(|| former_mismatch(catalog, table));
                 continue;
             }
             [name] => *name,
             [one, other, ..] => return Err(both_exist_error(one, other, table)),
         };
         let columns = catalog.get(name).map_or(&[][..], Vec::as_slice);
-        let missing = missing_columns(table, columns).map_err(|why| mismatch_error(name, why))?;
+        let missing =
+            missing_columns(table, columns).map_err(|reason| mismatch_error(name, reason))?;
         if let Some(from) = table.former_names.iter().find(|former| **former == name) {
             changes.push(TableChange::RenameTable {
                 table: table.name,
@@ -44,10 +52,10 @@ pub(super) fn plan_upgrade(catalog: &Catalog) -> Result<Vec<TableChange>> {
         }));
     }
     let is_known = |table: &TableSchema| catalog.contains_key(table.name);
-    match unlike {
+    match mismatch {
         // Only in a warehouse of sparkify a table with an old name is one of sparkify.
-        Some(unlike) if !changes.is_empty() || SPARKIFY.warehouse_tables().any(is_known) => {
-            Err(unlike)
+        Some(mismatch) if !changes.is_empty() || SPARKIFY.warehouse_tables().any(is_known) => {
+            Err(mismatch)
         }
         _ => Ok(changes),
     }
@@ -55,13 +63,37 @@ pub(super) fn plan_upgrade(catalog: &Catalog) -> Result<Vec<TableChange>> {
 
 /// Returns an error if the tables are of an older version.
 pub(super) fn find_outdated_table(catalog: &Catalog) -> Option<Error> {
-    // A table that is still there by its old name too does no harm.
-    check_schema(catalog)?;
-    let changes = match plan_upgrade(catalog) {
-        Ok(changes) => changes,
-        Err(error) => return Some(error),
+    match plan_upgrade(catalog) {
+        Ok(changes) => changes.first().copied().map(outdated_error),
+        Err(error) => Some(error),
+    }
+}
+
+/// Returns an error if a table does not exist, does not match or is of an older version. The others do not matter.
+pub(super) fn check_table(catalog: &Catalog, table: &TableSchema) -> Option<Error> {
+    let Some(columns) = catalog.get(table.name) else {
+        return Some(match matching_former_names(catalog, table).next() {
+            Some(from) => outdated_error(TableChange::RenameTable {
+                table: table.name,
+                from,
+            }),
+            None => missing_error(table),
+        });
     };
-    let reason = match *changes.first()? {
+    match missing_columns(table, columns) {
+        Ok(missing) => missing.first().map(|column| {
+            outdated_error(TableChange::AddColumn {
+                table: table.name,
+                column: column.name,
+            })
+        }),
+        Err(reason) => Some(mismatch_error(table.name, reason)),
+    }
+}
+
+/// Builds the error for a warehouse of an older version, by the first change that it needs.
+fn outdated_error(change: TableChange) -> Error {
+    let reason = match change {
         TableChange::RenameTable { table, from } => {
             format!("table {from} is named {table} now")
         }
@@ -69,11 +101,9 @@ pub(super) fn find_outdated_table(catalog: &Catalog) -> Option<Error> {
             format!("table {table} has no column {column}")
         }
     };
-    Some(
-        Error::failed("the warehouse was created by an older version")
-            .with_reason(reason)
-            .with_hint("upgrade it with sparkify create-tables --upgrade"),
-    )
+    Error::failed("the warehouse was created by an older version")
+        .with_reason(reason)
+        .with_hint("upgrade it with sparkify create-tables --upgrade")
 }
 
 /// Returns the old names of a table by which it exists, with the columns of an older version.
@@ -86,6 +116,20 @@ pub(super) fn matching_former_names(
         let columns = catalog.get(*name);
         columns.is_some_and(|columns| missing_columns(table, columns).is_ok())
     })
+}
+
+/// Returns the names of tables that have an old name, but not the columns of an older version. They may belong to
+/// another program.
+pub(super) fn foreign_former_names(catalog: &Catalog) -> Vec<&'static str> {
+    let tables = SPARKIFY.warehouse_tables();
+    let names = tables.flat_map(|table| {
+        let names = table.former_names.iter().copied();
+        names.filter(|name| {
+            let columns = catalog.get(*name);
+            columns.is_some_and(|columns| missing_columns(table, columns).is_err())
+        })
+    });
+    names.collect()
 }
 
 /// Returns the columns that were added to a table since it was created.
@@ -105,21 +149,21 @@ fn missing_columns(
     let others = &table.columns[..table.columns.len() - added.len()];
     match column_mismatch(others, actual) {
         None => Ok(added),
-        Some(why) => Err(why),
+        Some(reason) => Err(reason),
     }
 }
 
 /// Returns the error for a table with an old name whose columns are of no version that can be upgraded.
 fn former_mismatch(catalog: &Catalog, table: &TableSchema) -> Option<Error> {
     table.former_names.iter().find_map(|name| {
-        let why = missing_columns(table, catalog.get(*name)?).err()?;
+        let reason = missing_columns(table, catalog.get(*name)?).err()?;
         Some(
             Error::failed(format!("table {name} cannot be upgraded"))
-                .with_reason(why)
-                .with_hint(
-                    "recreate all tables with sparkify create-tables --drop, and fill them with sparkify run \
-                     --full-refresh",
-                ),
+                .with_reason(reason)
+                .with_hint(format!(
+                    "recreate all tables with sparkify create-tables --drop, which leaves {name}, and fill them with \
+                     sparkify run --full-refresh"
+                )),
         )
     })
 }
@@ -133,7 +177,7 @@ fn both_exist_error(one: &str, other: &str, table: &TableSchema) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::warehouse::catalog::catalog_of;
+    use crate::warehouse::catalog::current_catalog;
 
     /// The tables before version 0.1.0.
     fn first_catalog() -> Catalog {
@@ -153,7 +197,7 @@ mod tests {
 
     /// The tables of version 0.1.0.
     fn released_catalog() -> Catalog {
-        let mut catalog = catalog_of(SPARKIFY.warehouse_tables());
+        let mut catalog = current_catalog();
         catalog.get_mut("load_history").unwrap().truncate(5);
         catalog
     }
@@ -188,14 +232,14 @@ mod tests {
         );
         // A killed creation or another program may have added some of the columns.
         let mut partly = released_catalog();
-        let kind = catalog_of(SPARKIFY.warehouse_tables())["load_history"][5].clone();
+        let kind = current_catalog()["load_history"][5].clone();
         partly.get_mut("load_history").unwrap().push(kind);
         assert_eq!(plan_upgrade(&partly).unwrap().len(), 4);
     }
 
     #[test]
     fn matching_tables_need_no_upgrade() {
-        let current = catalog_of(SPARKIFY.warehouse_tables());
+        let current = current_catalog();
         for catalog in [Catalog::new(), current] {
             assert_eq!(plan_upgrade(&catalog).unwrap(), []);
             assert!(find_outdated_table(&catalog).is_none());
@@ -249,8 +293,9 @@ mod tests {
             error.contains("tables state_users and ledger_users both exist"),
             "{error}"
         );
-        // The tables of this version can be used all the same.
-        catalog.extend(catalog_of(SPARKIFY.warehouse_tables()));
+        // The tables of this version can be used all the same, and are not upgraded.
+        catalog.extend(current_catalog());
+        assert_eq!(plan_upgrade(&catalog).unwrap(), []);
         assert!(find_outdated_table(&catalog).is_none());
     }
 }

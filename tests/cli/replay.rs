@@ -207,7 +207,13 @@ fn songs_alone_can_be_replayed() {
             "--out",
             "other",
         ])
-        .assert_failure(1, &["which has 3 songplays", "choose another --out"]);
+        .assert_failure(
+            1,
+            &[
+                "will not replace other: a replay writes only",
+                "choose another --out",
+            ],
+        );
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! `sparkify history`: the loads of a warehouse, and the runs at an output location.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use testkit::cli::output::CommandOutput;
 use testkit::redshift_simulator::WarehouseKind;
@@ -9,7 +11,9 @@ use crate::support::test_warehouse::TestWarehouse;
 
 on_both_warehouses! {
     loads_are_listed_newest_first
+    nulls_of_other_programs_are_tolerated
     runs_are_listed_by_their_reports
+    only_the_history_must_match
     missing_history_is_an_error
 }
 
@@ -85,6 +89,37 @@ fn loads_are_listed_newest_first(kind: WarehouseKind) {
     assert_eq!(table.lines().count(), 3, "{table}");
 }
 
+/// The check of the tables lets columns be nullable, and other programs can write null then.
+fn nulls_of_other_programs_are_tolerated(kind: WarehouseKind) {
+    let warehouse = warehouse_with_input(kind);
+    let first = run_and_load(&warehouse, "out");
+    let before = history(&warehouse, &["--json"]).json();
+    let columns = ["run", "kind", "object", "etag", "rows", "loaded_at"];
+    let nullable = columns.map(|column| format!("ALTER COLUMN {column} DROP NOT NULL"));
+    let nullable = nullable.join(", ");
+    let change = format!(
+        "ALTER TABLE load_history {nullable};
+         INSERT INTO load_history (run, loaded_at) VALUES ('untimed', NULL), (NULL, '2040-01-01'), (NULL, NULL);
+         INSERT INTO load_history (run, loaded_at) VALUES ('empty', '2000-01-01')"
+    );
+    let mut client = warehouse.admin_client();
+    client.batch_execute(&change).unwrap();
+    let document = history(&warehouse, &["--json"]).json();
+    let runs = document["runs"].as_array().unwrap();
+    assert_eq!(runs.len(), 2, "{document}");
+    assert_eq!(runs[0], before["runs"][0]);
+    assert_eq!(runs[1]["run"], "empty");
+    assert_eq!(runs[1]["loaded_at"], "2000-01-01T00:00:00Z");
+    assert_eq!(
+        (&runs[1]["log_objects"], &runs[1]["events"]),
+        (&json!(0), &json!(0))
+    );
+    let nothing_new = run_and_load(&warehouse, "out");
+    assert_eq!(nothing_new["status"], "nothing_new");
+    let since = json!({"run": first["run"], "loaded_at": runs[0]["loaded_at"]});
+    assert_eq!(nothing_new["since"], since);
+}
+
 fn runs_are_listed_by_their_reports(kind: WarehouseKind) {
     let warehouse = warehouse_with_input(kind);
     let report = run_and_load(&warehouse, "out");
@@ -108,8 +143,24 @@ fn runs_are_listed_by_their_reports(kind: WarehouseKind) {
     ] {
         assert_eq!(&runs[0][key], expected, "{key}");
     }
-    assert!(["complete", "latest"].contains(&runs[0]["state"].as_str().unwrap()));
+    assert_eq!(runs[0]["state"], "latest");
     assert_eq!(list(&[]).stdout.lines().count(), 2);
+}
+
+fn only_the_history_must_match(kind: WarehouseKind) {
+    let warehouse = warehouse_with_input(kind);
+    run_and_load(&warehouse, "out");
+    let before = history(&warehouse, &[]).stdout;
+    let mut client = warehouse.admin_client();
+    let change = "ALTER TABLE songs ADD note BIGINT; DROP TABLE users CASCADE; CREATE TABLE loads (weight BIGINT)";
+    client.batch_execute(change).unwrap();
+    assert_eq!(history(&warehouse, &[]).stdout, before);
+    let change = "ALTER TABLE load_history ADD note BIGINT";
+    client.batch_execute(change).unwrap();
+    let words = ["table load_history does not match: unexpected column `note bigint`"];
+    warehouse
+        .run_command(&["history"])
+        .assert_failure(1, &words);
 }
 
 fn missing_history_is_an_error(kind: WarehouseKind) {
@@ -118,6 +169,25 @@ fn missing_history_is_an_error(kind: WarehouseKind) {
     warehouse
         .run_command(&["history"])
         .assert_failure(1, &words);
+}
+
+/// In Redshift the lock of a load keeps readers out.
+#[test]
+fn history_says_that_it_waits_for_a_load() {
+    let warehouse = TestWarehouse::new(WarehouseKind::Redshift);
+    let mut load = warehouse.admin_client();
+    load.batch_execute("BEGIN; LOCK TABLE load_history")
+        .unwrap();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| warehouse.run_command(&["history"]));
+        // The warning comes after five seconds.
+        std::thread::sleep(Duration::from_secs(7));
+        assert!(!waiting.is_finished());
+        load.batch_execute("COMMIT").unwrap();
+        let output = waiting.join().unwrap().assert_success_with_warnings();
+        let warning = "still waiting for other sessions that use the warehouse tables";
+        assert_eq!(output.warnings(), [warning]);
+    });
 }
 
 /// A failed run is beside the local output, or in it.

@@ -1,5 +1,5 @@
-//! Warehouses that older versions have made and loaded: loads say that they are old, an upgrade keeps all rows, and runs go
-//! on where the older version ended.
+//! Warehouses that older versions have made and loaded: loads say that they are old, an upgrade keeps all rows, and runs
+//! go on where the older version ended.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,11 +11,16 @@ use std::time::{Duration, SystemTime};
 use ::postgres::Client;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
+use sparkify::jobs::{
+    CreateTablesJob, ExistingTableTotals, ExistingTables, IamRole, WarehouseConfig,
+};
+use sparkify::observer::WarningCollector;
 use testkit::cli::output::CommandOutput;
 use testkit::dir_contents::list_files;
 use testkit::postgres_server::{SUPERUSER, SUPERUSER_PASSWORD, shared_server};
 use testkit::redshift_simulator::{FaultPoint, StatementMatcher, WarehouseKind};
 
+use crate::support::config_sources::config_of_database;
 use crate::support::on_both_warehouses;
 use crate::support::table_rows::assert_tables_eq;
 use crate::support::test_warehouse::TestWarehouse;
@@ -28,9 +33,12 @@ on_both_warehouses! {
     upgrade_waits_for_a_load
     changed_table_is_not_upgraded
     both_names_are_an_error
+    kept_old_tables_do_no_harm
     older_tables_are_not_upgraded
     upgrade_creates_tables_where_none_is_lost
+    full_refresh_creates_what_an_upgrade_leaves_missing
     drop_removes_tables_of_older_versions
+    drop_leaves_tables_of_other_programs
 }
 
 /// The versions of which `fixtures/warehouses` has a dump.
@@ -103,7 +111,7 @@ fn upgrade(warehouse: &TestWarehouse) -> CommandOutput {
 /// Returns the columns of all tables.
 fn columns(client: &mut Client) -> BTreeSet<String> {
     let query = "SELECT c.relname || '.' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod)
-         || CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END
+         || CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END || ' ' || a.attcollation::regcollation
          FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
          WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace AND a.attnum > 0 AND NOT a.attisdropped";
     let rows = client.query(query, &[]).unwrap();
@@ -131,6 +139,7 @@ fn loads_name_the_upgrade(kind: WarehouseKind) {
             &["load", "--quiet", "--from", &from][..],
             &["load", "--quiet", "--full-refresh", "--from", &from],
             &["create-tables"],
+            &["history"],
         ] {
             warehouse.run_command(command).assert_failure(1, &words);
         }
@@ -291,6 +300,27 @@ fn both_names_are_an_error(kind: WarehouseKind) {
     run_and_load(&warehouse, "out", &[]).assert_failure(1, &words);
 }
 
+/// A table of an older version may be there beside those of this one, as a copy or in another schema.
+fn kept_old_tables_do_no_harm(kind: WarehouseKind) {
+    let warehouse = TestWarehouse::new(kind);
+    copy_input(&warehouse);
+    let mut client = warehouse.admin_client();
+    let copies = "CREATE TABLE ledger_users AS SELECT * FROM state_users;
+         CREATE TABLE loads AS SELECT run, object, etag, rows, loaded_at FROM load_history";
+    client.batch_execute(copies).unwrap();
+    let before = columns(&mut client);
+    for _ in 0..2 {
+        let output = warehouse.run_command(&["create-tables", "--upgrade"]);
+        assert_eq!(output.code, Some(0), "{output:?}");
+        assert!(
+            output.stderr.starts_with("nothing to upgrade in "),
+            "{output:?}"
+        );
+        run_and_load(&warehouse, "out", &[]).assert_success();
+    }
+    assert_eq!(columns(&mut client), before);
+}
+
 /// The key of songs was another one before.
 fn older_tables_are_not_upgraded(kind: WarehouseKind) {
     let warehouse = old_warehouse(kind, "ledger");
@@ -304,9 +334,15 @@ fn older_tables_are_not_upgraded(kind: WarehouseKind) {
     ];
     upgrade(&warehouse).assert_failure(1, &words);
     run_and_load(&warehouse, "out", &[]).assert_failure(1, &words);
-    warehouse
-        .run_command(&["create-tables", "--quiet", "--drop", "--yes"])
-        .assert_success();
+    let output = warehouse.run_command(&["create-tables", "--quiet", "--drop", "--yes"]);
+    let output = output.assert_success_with_warnings();
+    let [warning] = output.warnings()[..] else {
+        panic!("{output:?}")
+    };
+    assert!(
+        warning.starts_with("table ledger_songs was not dropped"),
+        "{warning}"
+    );
     run_and_load(&warehouse, "out", &["--full-refresh"]).assert_success();
 }
 
@@ -319,13 +355,7 @@ fn upgrade_creates_tables_where_none_is_lost(kind: WarehouseKind) {
     let report = upgrade(&warehouse).assert_success().json();
     assert_eq!(report["created"], 10, "{report}");
     let warehouse = old_warehouse(kind, "0.1.0");
-    let lose = "DROP TABLE state_songs";
-    warehouse.admin_client().batch_execute(lose).unwrap();
-    let before = columns(&mut warehouse.admin_client());
-    let words = ["table state_songs does not exist", "was dropped"];
-    upgrade(&warehouse).assert_failure(1, &words);
-    assert_eq!(columns(&mut warehouse.admin_client()), before);
-    let empty = "DELETE FROM songplays; DELETE FROM songs; DELETE FROM artists; DELETE FROM users; DELETE FROM time;
+    let empty = "DROP TABLE state_songs; DELETE FROM songplays; DELETE FROM songs; DELETE FROM artists; DELETE FROM users; DELETE FROM time;
          DELETE FROM state_users; DELETE FROM state_artists; DELETE FROM state_songplays; DELETE FROM load_history";
     warehouse.admin_client().batch_execute(empty).unwrap();
     let report = upgrade(&warehouse).assert_success().json();
@@ -336,12 +366,140 @@ fn upgrade_creates_tables_where_none_is_lost(kind: WarehouseKind) {
     assert_upgraded(&warehouse, kind);
 }
 
+/// A table that was lost is not created empty, but the others are upgraded, so that a full refresh can create it.
+fn full_refresh_creates_what_an_upgrade_leaves_missing(kind: WarehouseKind) {
+    for (version, lost) in [
+        ("0.1.0", "songplays"),
+        ("0.1.0", "load_history"),
+        ("ledger", "ledger_songs"),
+        ("ledger", "loads"),
+    ] {
+        let warehouse = old_warehouse(kind, version);
+        let lose = format!("DROP TABLE {lost}");
+        warehouse.admin_client().batch_execute(&lose).unwrap();
+        let table = lost.replace("ledger_", "state_");
+        let table = table.replace("loads", "load_history");
+        let words = [
+            &format!("table {table} does not exist: "),
+            "was dropped",
+            "sparkify run --full-refresh creates missing tables",
+        ];
+        let first = upgrade(&warehouse);
+        // Without its load history, nothing of version 0.1.0 is out of date.
+        if lost == "load_history" {
+            first.assert_failure(1, &words);
+        } else {
+            let first = first.assert_success_with_warnings();
+            let [warning] = first.warnings()[..] else {
+                panic!("{first:?}")
+            };
+            assert!(
+                words.iter().all(|words| warning.contains(words)),
+                "{warning}"
+            );
+            assert_eq!(first.json()["created"], 0);
+        }
+        upgrade(&warehouse).assert_failure(1, &words);
+        run_and_load(&warehouse, "out", &[]).assert_failure(1, &words);
+        run_and_load(&warehouse, "out", &["--full-refresh"]).assert_success();
+        assert_upgraded(&warehouse, kind);
+        upgrade(&warehouse).assert_success();
+        run_and_load(&warehouse, "out", &[]).assert_success();
+    }
+}
+
 fn drop_removes_tables_of_older_versions(kind: WarehouseKind) {
     let warehouse = old_warehouse(kind, "ledger");
-    warehouse
-        .run_command(&["create-tables", "--quiet", "--drop", "--yes"])
-        .assert_success();
+    let drop = ["create-tables", "--quiet", "--drop"];
+    let words = ["nothing was dropped: 10 tables in "];
+    warehouse.run_command(&drop).assert_failure(1, &words);
+    let dropped = warehouse.run_command(&[&drop[..], &["--yes"]].concat());
+    dropped.assert_success();
     assert_upgraded(&warehouse, kind);
+}
+
+/// The columns tell whether a table with an old name is one of sparkify.
+fn drop_leaves_tables_of_other_programs(kind: WarehouseKind) {
+    let warehouse = TestWarehouse::new(kind);
+    let other = "CREATE TABLE loads (weight BIGINT); INSERT INTO loads VALUES (7)";
+    warehouse.admin_client().batch_execute(other).unwrap();
+    let output = warehouse.run_command(&["create-tables", "--quiet", "--drop"]);
+    let output = output.assert_success_with_warnings();
+    let warning =
+        "table loads was not dropped, because it may belong to another program; no load uses it";
+    assert_eq!(output.warnings(), [warning]);
+    let weight = "SELECT weight FROM loads";
+    let mut client = warehouse.admin_client();
+    assert_eq!(client.query_one(weight, &[]).unwrap().get::<_, i64>(0), 7);
+}
+
+/// A load of the older version may be committed while the user is asked.
+#[test]
+fn drop_counts_tables_of_older_versions_again() {
+    let warehouse = old_warehouse(WarehouseKind::Postgres, "ledger");
+    let job = CreateTablesJob {
+        warehouse: WarehouseConfig {
+            connection: config_of_database(warehouse.database()),
+            iam_role: IamRole::default(),
+        },
+        existing: ExistingTables::Drop,
+    };
+    let load = "INSERT INTO loads SELECT 'R', object, etag, rows, loaded_at FROM loads LIMIT 1";
+    let confirm = |existing: &ExistingTableTotals| {
+        assert_eq!(existing.tables, 10);
+        assert!(existing.rows > 0);
+        warehouse.admin_client().batch_execute(load).unwrap();
+        Ok(())
+    };
+    let before = columns(&mut warehouse.admin_client());
+    let error = job.execute(Some(&confirm), &WarningCollector::default());
+    let error = error.unwrap_err().to_string();
+    let words = "nothing was dropped: rows were loaded after they were counted";
+    assert!(error.contains(words), "{error}");
+    assert_eq!(columns(&mut warehouse.admin_client()), before);
+    // A load that is running is waited for.
+    let mut load = warehouse.admin_client();
+    load.batch_execute("BEGIN; LOCK TABLE loads IN SHARE ROW EXCLUSIVE MODE")
+        .unwrap();
+    std::thread::scope(|scope| {
+        let job = &job;
+        let agree = |_: &ExistingTableTotals| Ok(());
+        let drop = scope.spawn(move || job.execute(Some(&agree), &WarningCollector::default()));
+        let waiting =
+            "SELECT COUNT(*) FROM pg_locks WHERE NOT granted AND relation = 'loads'::regclass
+             AND mode = 'ShareRowExclusiveLock'";
+        let mut client = warehouse.admin_client();
+        while client.query_one(waiting, &[]).unwrap().get::<_, i64>(0) < 1 {
+            std::thread::yield_now();
+        }
+        load.batch_execute("COMMIT").unwrap();
+        assert_eq!(drop.join().unwrap().unwrap().created, 10);
+    });
+}
+
+/// A DBA can upgrade with psql.
+#[test]
+fn upgrade_script_makes_the_columns_of_the_create_script() {
+    let script = |name: &str| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("sql/postgres");
+        let script = fs::read_to_string(folder.join(name)).unwrap();
+        // As psql -1 does.
+        format!("BEGIN; {script}; COMMIT")
+    };
+    let warehouse = old_warehouse(WarehouseKind::Postgres, "0.1.0");
+    let mut client = warehouse.admin_client();
+    client.batch_execute(&script("upgrade.sql")).unwrap();
+    let created = shared_server().create_database();
+    let mut created = created.connect();
+    created.batch_execute(&script("create.sql")).unwrap();
+    assert_eq!(columns(&mut client), columns(&mut created));
+    let defaults = "SELECT COUNT(*) FROM pg_attrdef";
+    assert_eq!(client.query_one(defaults, &[]).unwrap().get::<_, i64>(0), 0);
+    let logs = "SELECT COUNT(*) FROM load_history WHERE kind = 'log' AND rejected_records IS NULL";
+    let logs: i64 = client.query_one(logs, &[]).unwrap().get(0);
+    assert_eq!(u64::try_from(logs), Ok(LOADED_LOGS));
+    let again = client.batch_execute(&script("upgrade.sql")).unwrap_err();
+    assert_eq!(again.code().unwrap().code(), "42701");
 }
 
 /// Returns the URL of the database for another user than that of the tests, with options of the session.

@@ -223,10 +223,10 @@ pub static LOAD_HISTORY: TableSchema = TableSchema {
             Engine(LoadedAt),
             "The time of the load, in UTC. All rows of a load have the same.",
         ),
-        // Version 0.1.0 recorded only logs.
-        KIND.added_in("0.2.0", Some("'log'")),
-        REJECTED_RECORDS.or_null().added_in("0.2.0", None),
-        REJECTED_BYTES.or_null().added_in("0.2.0", None),
+        // Version 0.1.0 recorded only logs, without what follows.
+        KIND.added_later(Some("log")),
+        REJECTED_RECORDS.or_null().added_later(None),
+        REJECTED_BYTES.or_null().added_later(None),
         column(
             "loaded_by",
             Varchar(USER_NAME_BYTES),
@@ -234,7 +234,7 @@ pub static LOAD_HISTORY: TableSchema = TableSchema {
             "The user of the warehouse who loaded it.",
         )
         .or_null()
-        .added_in("0.2.0", None),
+        .added_later(None),
         column(
             "load_seconds",
             Double,
@@ -242,7 +242,7 @@ pub static LOAD_HISTORY: TableSchema = TableSchema {
             "The duration of the transaction of the load, up to this row, in seconds. All rows of a load have the same.",
         )
         .or_null()
-        .added_in("0.2.0", None),
+        .added_later(None),
     ],
     key_len: 0,
     references: &[],

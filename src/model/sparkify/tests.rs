@@ -198,7 +198,7 @@ fn inconsistent_models_are_found() {
         ),
         (
             with_table(with_column(&USERS, "gender", |column| {
-                *column = column.added_in("0.2.0", None);
+                *column = column.added_later(None);
             })),
             "column level: an upgrade cannot add it",
         ),

@@ -16,6 +16,7 @@ use crate::warehouse::connect::error::{StatementError, fatal};
 use crate::warehouse::connect::session::WarehouseSession;
 use crate::warehouse::lock_wait::warn_if_blocked;
 use crate::warehouse::query_result::text_column;
+use crate::warehouse::sql::generator::newest_load_query;
 
 /// Returns the query for the runs in the load history.
 pub(super) fn loaded_runs_query(model: &Model) -> String {
@@ -36,17 +37,6 @@ fn loaded_objects_query(model: &Model) -> String {
     .map(|value| model.history_column(value));
     let table = model.load_history.name;
     format!("SELECT DISTINCT {kind}, {object}, {version} FROM {table}")
-}
-
-/// Returns the query for the newest load in the load history.
-fn newest_load_query(model: &Model) -> String {
-    let [run, at] =
-        [EngineValue::Run, EngineValue::LoadedAt].map(|value| model.history_column(value));
-    let table = model.load_history.name;
-    format!(
-        "SELECT {run}, TO_CHAR({at}, 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') FROM {table} \
-         WHERE {at} IS NOT NULL ORDER BY {at} DESC, {run} DESC LIMIT 1"
-    )
 }
 
 /// What was loaded into a warehouse.

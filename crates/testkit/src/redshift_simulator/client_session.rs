@@ -13,7 +13,7 @@ use super::pg_session::{PgSession, quote_literal};
 use super::protocol::{PgMessage, SessionError, SessionResult, SqlError};
 use super::settings::WarehouseKind;
 use super::state::SimulatorState;
-use super::{copy, ddl};
+use super::{alter_table, copy, ddl};
 
 /// Responses are flushed when the buffer is larger than this.
 const FLUSH_BYTES: usize = 1 << 16;
@@ -236,7 +236,7 @@ impl ClientSession {
             return Ok(());
         }
         if statement.starts_with(&["alter"])
-            && let Some(sql) = ddl::translate_add_column(statement)?
+            && let Some(sql) = alter_table::translate_add_column(statement)?
         {
             return self.forward(&sql, actions);
         }

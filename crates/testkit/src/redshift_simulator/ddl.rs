@@ -1,4 +1,4 @@
-//! CREATE TABLE and ALTER TABLE of Redshift, translated into those of PostgreSQL.
+//! CREATE TABLE of Redshift, translated into that of PostgreSQL.
 
 use super::lexer::{SqlStatement, SqlTokenKind, StatementParser};
 use super::pg_session::quote_literal;
@@ -22,9 +22,11 @@ pub struct TableDefinition {
     like_clauses: Vec<String>,
 }
 
-struct ColumnDefinition {
+/// A column of a table.
+pub struct ColumnDefinition {
     name: String,
-    sql: String,
+    /// The definition for PostgreSQL.
+    pub sql: String,
     encoding: Option<String>,
     is_primary_key: bool,
 }
@@ -39,7 +41,8 @@ impl ColumnDefinition {
     }
 }
 
-type ParseResult<T> = Result<T, SqlError>;
+/// What is parsed, or the error that Redshift reports.
+pub type ParseResult<T> = Result<T, SqlError>;
 
 /// Parses a CREATE TABLE statement.
 pub fn parse_create_table(statement: &SqlStatement) -> ParseResult<TableDefinition> {
@@ -89,50 +92,6 @@ pub fn parse_create_table(statement: &SqlStatement) -> ParseResult<TableDefiniti
     }
     table.sql = sql;
     Ok(table)
-}
-
-/// Translates `ALTER TABLE t ADD [COLUMN] …`, which adds one column, or returns `None` for another ALTER TABLE that Redshift
-/// has.
-pub fn translate_add_column(statement: &SqlStatement) -> ParseResult<Option<String>> {
-    let mut parser = statement.parser();
-    parser.expect(&["alter", "table"])?;
-    let name = parser.qualified_name()?;
-    if parser.accept(&["alter"]) {
-        parser.accept(&["column"]);
-        parser.name()?;
-        // There is no SET or DROP of a default or of NOT NULL.
-        return match parser.accept_one_of(&["type", "encode"]) {
-            Some(_) => Ok(None),
-            None => Err(parser.unexpected_token()),
-        };
-    }
-    if !parser.accept(&["add"]) {
-        return Ok(None);
-    }
-    for words in [&["constraint"][..], &["primary"], &["foreign"], &["unique"]] {
-        if parser.accept(words) {
-            return Err(SqlError::unsupported(
-                "the simulator does not support adding keys to tables",
-            ));
-        }
-    }
-    parser.accept(&["column"]);
-    let column = parse_column(
-        &mut parser,
-        &mut Vec::new(),
-        &mut Vec::new(),
-        &mut Vec::new(),
-    )?;
-    parser.expect_end()?;
-    if column.sql.ends_with(" NOT NULL") && !column.sql.contains(" DEFAULT ") {
-        return Err(SqlError::unsupported(
-            "ALTER TABLE ADD COLUMN defined as NOT NULL must have a non-null default expression",
-        ));
-    }
-    Ok(Some(format!(
-        "ALTER TABLE {name} ADD COLUMN {}",
-        column.sql
-    )))
 }
 
 impl TableDefinition {
@@ -315,7 +274,7 @@ fn parse_reference(parser: &mut StatementParser<'_>) -> ParseResult<(String, Opt
 }
 
 /// Parses a column, and appends its keys, references, and sort and distribution attributes to the lists.
-fn parse_column(
+pub fn parse_column(
     parser: &mut StatementParser<'_>,
     keys: &mut Vec<String>,
     references: &mut Vec<(String, Option<String>)>,

@@ -13,6 +13,7 @@
 //! space, WLM queues, TLS, the Data API, and SQL that sparkify does not use. The rules follow the documentation
 //! of Redshift; they were not compared with a real cluster.
 
+mod alter_table;
 mod client_session;
 mod copy;
 mod ddl;

@@ -38,7 +38,7 @@ pub(crate) use count::{
 };
 pub(crate) use create::create_statements;
 pub(crate) use drop::drop_statements;
-pub(crate) use history::loads_query;
+pub(crate) use history::{loads_query, newest_load_query};
 pub(crate) use merge::merge_statements;
 pub(crate) use refresh::refresh_statements;
 pub use script::{SqlScript, sql_scripts};
@@ -47,5 +47,5 @@ pub(crate) use transaction::{
     begin_statement, commit_statement, lock_statement, lock_table_statement,
 };
 pub use upgrade::TableChange;
-pub(crate) use upgrade::{changes_since_first_version, upgrade_statements};
+pub(crate) use upgrade::{changes_since_first_version, upgrade_lock_statement, upgrade_statements};
 pub(crate) use verify::verify_statement;

@@ -13,7 +13,7 @@ use super::merge::merge_statements;
 use super::refresh::refresh_statements;
 use super::stage::staging_statements;
 use super::transaction::{begin_statement, commit_statement, lock_statement};
-use super::upgrade::{changes_since_first_version, upgrade_statements};
+use super::upgrade::{changes_since_first_version, upgrade_lock_statement, upgrade_statements};
 use super::verify::verify_statement;
 use crate::model::{Model, TableSchema};
 use crate::warehouse::dialect::Dialect;
@@ -72,7 +72,7 @@ pub fn sql_scripts(model: &Model, dialect: Dialect) -> Vec<SqlScript> {
 }
 
 fn upgrade(model: &Model, dialect: Dialect) -> Vec<Statement> {
-    let mut statements = vec![lock_statement(model, dialect)];
+    let mut statements = vec![upgrade_lock_statement(model, dialect)];
     let changes = changes_since_first_version(model);
     statements.extend(upgrade_statements(model, dialect, &changes));
     statements

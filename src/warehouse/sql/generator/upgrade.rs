@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::column::type_name;
-use crate::model::{AddedColumn, ColumnSchema, Model, TableSchema};
+use super::transaction::lock_statement;
+use crate::model::{AddedColumn, ColumnSchema, ColumnType, Model, TableSchema};
 use crate::warehouse::dialect::Dialect;
 use crate::warehouse::sql::statement::{Effect, Statement};
 
@@ -42,6 +43,14 @@ pub(crate) fn changes_since_first_version(model: &Model) -> Vec<TableChange> {
         .collect()
 }
 
+/// Returns the statement that waits for loads before an upgrade.
+pub(crate) fn upgrade_lock_statement(model: &Model, dialect: Dialect) -> Statement {
+    lock_statement(model, dialect).with_comment(
+        "A load that is running is waited for. ALTER TABLE waits for readers of the table too. From then on, loads and \
+         readers wait until the COMMIT.",
+    )
+}
+
 /// Returns the statements that make the changes, in order.
 pub(crate) fn upgrade_statements(
     model: &Model,
@@ -57,15 +66,22 @@ pub(crate) fn upgrade_statements(
             }
             TableChange::AddColumn { table, column } => {
                 let table = model.table(table);
-                if let Some(column) = table.column(column)
-                    && let Some(added) = column.added
-                {
-                    statements.extend(add_column(table, column, added, dialect));
-                }
+                let (column, added) = added_column(table, column);
+                statements.extend(add_column(table, column, added, dialect));
             }
         }
     }
     statements
+}
+
+/// Returns the column that a change adds.
+#[expect(
+    clippy::expect_used,
+    reason = "the changes are made from the columns of the model that were added"
+)]
+fn added_column(table: &TableSchema, name: &str) -> (&'static ColumnSchema, AddedColumn) {
+    let column = table.column(name).expect("the table has the column");
+    (column, column.added.expect("the column was added"))
 }
 
 /// Returns the statements that add a column and fill it in older rows. Redshift adds one column in a statement, and a
@@ -78,7 +94,14 @@ fn add_column(
 ) -> Vec<Statement> {
     let (name, ty) = (column.name, type_name(column.ty, dialect));
     let null = if column.nullable { "" } else { " NOT NULL" };
-    let fill = added.fill.map(|fill| format!(" DEFAULT {fill}"));
+    let fill = added.fill.map(|fill| match column.ty {
+        ColumnType::Varchar(_) | ColumnType::Timestamp => {
+            format!(" DEFAULT '{}'", fill.replace('\'', "''"))
+        }
+        ColumnType::BigInt | ColumnType::Integer | ColumnType::SmallInt | ColumnType::Double => {
+            format!(" DEFAULT {fill}")
+        }
+    });
     let add = format!(
         "ALTER TABLE {} ADD COLUMN {name} {ty}{}{null}",
         table.name,
@@ -148,7 +171,10 @@ mod tests {
     #[test]
     fn the_first_version_lacks_columns_of_the_history() {
         let tables = changes_since_first_version(&SPARKIFY);
-        let is_of_history = |change: &TableChange| matches!(change, TableChange::AddColumn { table, .. } if *table == "load_history");
+        let is_of_history = |change: &TableChange| match *change {
+            TableChange::AddColumn { table, .. } => table == "load_history",
+            TableChange::RenameTable { .. } => false,
+        };
         assert!(tables.iter().all(is_of_history), "{tables:?}");
         assert_eq!(tables.len(), 5);
     }
