@@ -84,7 +84,7 @@ impl Decoder {
         self.is_after_newline = false;
         self.layout = layout;
         self.is_array = matches!(layout, Some(RecordLayout::Array | RecordLayout::Elements));
-        self.is_array_open = layout == Some(RecordLayout::Array);
+        self.is_array_open = self.is_array;
         self.pending_reject = None;
     }
 
@@ -260,7 +260,7 @@ impl Decoder {
     fn end_chunk(&mut self, chunk: InputChunk<'_>) -> DecodeStatus {
         match chunk.input_state {
             InputState::More | InputState::RecordTooLarge => return DecodeStatus::NeedInput,
-            InputState::Eof if self.is_array_open => {
+            InputState::Eof if self.is_array_open && self.layout == Some(RecordLayout::Array) => {
                 self.reject_at_end(chunk, "unterminated array");
             }
             InputState::Eof => {}

@@ -67,13 +67,23 @@ fn write_corrected(warehouse: &TestWarehouse, rejects: &[Value], name: &str) -> 
     texts
 }
 
-/// Copies the edge case in which each reason of a reject occurs once.
+/// Copies the edge case in which each reason of a reject of a record occurs, and adds an object of another format.
 fn write_reject_reasons(warehouse: &TestWarehouse) {
     let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/edge-cases/reject-reasons");
     for (kind, name) in [("songs", "songs.json"), ("logs", "events.json")] {
         fs::create_dir_all(warehouse.path(kind)).unwrap();
         fs::copy(case.join(kind).join(name), warehouse.path(kind).join(name)).unwrap();
     }
+    warehouse.write_file("logs/page.json", "<!DOCTYPE html><p>not a log</p>");
+}
+
+/// Writes the rejects of a run anew, with the lines of a file.
+fn replace_rejects(warehouse: &TestWarehouse, dataset: &str, lines: &str) {
+    let folder = warehouse.dataset_dir(dataset).join("_rejects");
+    for file in fs::read_dir(&folder).unwrap() {
+        fs::remove_file(file.unwrap().path()).unwrap();
+    }
+    fs::copy(warehouse.path(lines), folder.join("logs-00000.jsonl")).unwrap();
 }
 
 fn replay(warehouse: &TestWarehouse, from: &str, more: &[&str]) -> CommandOutput {
@@ -105,11 +115,24 @@ fn corrected_rejects_in_any_order_give_the_corrected_warehouse(kind: WarehouseKi
         "other/songs/a.json",
         r#"{"song_id":"SOX","title":"Title 4","artist_id":"AR4","artist_name":"Artist","duration":4.5}"#,
     );
-    warehouse.build_dataset("songs", "logs", "rejecting");
+    let out = warehouse.out_location("rejecting");
+    let run = [
+        "run",
+        "--quiet",
+        "--max-rejects",
+        "100%",
+        "--songs",
+        "songs",
+        "--logs",
+        "logs",
+        "--out",
+        out.as_str(),
+    ];
+    CommandOutput::run(&mut warehouse.sparkify(&run)).assert_success_with_warnings();
     warehouse.build_dataset("other/songs", "other/logs", "later");
     let rejects = read_rejects(&warehouse.dataset_dir("rejecting"));
     let reasons: BTreeSet<_> = rejects.iter().map(|r| r["reason"].as_str()).collect();
-    assert_eq!((rejects.len(), reasons.len()), (14, 7));
+    assert_eq!((rejects.len(), reasons.len()), (15, 8));
 
     let [songs, logs] = write_corrected(&warehouse, &rejects, "fixed.jsonl");
     let replayed = warehouse.out_location("replayed");
@@ -159,6 +182,17 @@ fn corrected_rejects_in_any_order_give_the_corrected_warehouse(kind: WarehouseKi
     assert_eq!(names.len(), 4, "{names:?}");
     assert_eq!(names[0].0, "log");
     assert!(names.iter().all(|(_, name, _)| name.starts_with('/')));
+
+    // Rejects that a version with other limits accepts are replayed as they are.
+    replace_rejects(&warehouse, "rejecting", "fixed.jsonl");
+    truncate_tables(&warehouse);
+    let as_is = warehouse.out_location("replayed-as-is");
+    let more = ["--out", as_is.as_str(), "--warehouse", url.as_str()];
+    replay(&warehouse, "rejecting", &more).assert_success();
+    for dataset in ["rejecting", "later"] {
+        warehouse.load_dataset(dataset).assert_success();
+    }
+    assert_tables_eq(&warehouse.warehouse_tables(), &expected);
 }
 
 /// Returns kind, name and rejected records of the objects in the history whose names are like `pattern`, by kind.

@@ -29,15 +29,16 @@ fn write_clean_summary(
     }
     writeln!(
         to,
-        "{:<8} {:<12} {:>10} {:>12} {:>9}   run",
-        "", "state", "objects", "size", "uploads"
+        "{:<8} {:<12} {:>10} {:>12} {:>12} {:>9}   run",
+        "", "state", "objects", "reject files", "size", "uploads"
     )?;
     for (action, run) in rows {
         writeln!(
             to,
-            "{action:<8} {:<12} {:>10} {:>12} {:>9}   {}",
+            "{action:<8} {:<12} {:>10} {:>12} {:>12} {:>9}   {}",
             state_label(run),
             format_count(run.objects),
+            format_count(run.reject_files),
             format_bytes(run.bytes),
             format_count(run.uploads as u64),
             run.name

@@ -13,6 +13,8 @@ pub struct RunEntry {
     pub state: RunState,
     /// Number of objects.
     pub objects: u64,
+    /// Number of reject files among them. They are removed with the run, and cannot be replayed then.
+    pub reject_files: u64,
     /// Size of the objects in bytes.
     pub bytes: u64,
     /// Number of incomplete multipart uploads.

@@ -40,6 +40,11 @@ impl RunContents {
         self.has(RunObject::Report)
     }
 
+    pub(super) fn reject_files(&self) -> u64 {
+        let is_reject_file = |object: &&RunObject| matches!(object, RunObject::Rejects { .. });
+        self.objects.iter().filter(is_reject_file).count() as u64
+    }
+
     /// Returns true if the last activity of a run is older than `age`, on the clock of the store. The start time
     /// in the run id, on the clock of the run's machine, is used only if the run has no objects or uploads.
     pub(super) fn is_inactive_for(&self, age: Duration, run: &RunId) -> bool {

@@ -94,6 +94,7 @@ pub fn clean_json(server: &S3Server, arguments: &[&str]) -> Value {
     found
 }
 
+/// Returns the entry of a run. One of its objects is a reject file.
 pub fn run_entry_json(
     at: &str,
     id: &str,
@@ -102,5 +103,5 @@ pub fn run_entry_json(
     bytes: u64,
     uploads: u64,
 ) -> Value {
-    json!({ "name": format!("{at}/{id}"), "state": state, "objects": objects, "bytes": bytes, "uploads": uploads })
+    json!({ "name": format!("{at}/{id}"), "state": state, "objects": objects, "reject_files": u64::from(objects > 0), "bytes": bytes, "uploads": uploads })
 }

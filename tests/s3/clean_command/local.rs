@@ -131,8 +131,7 @@ fn abandoned_staging_dir_is_removed() {
     );
     let out = out.to_str().unwrap();
     let left = folder.path().join(STAGING_DIR);
-    let expected =
-        json!({ "name": left, "state": "unfinished", "objects": 1, "bytes": 5, "uploads": 0 });
+    let expected = json!({ "name": left, "state": "unfinished", "objects": 1, "reject_files": 0, "bytes": 5, "uploads": 0 });
 
     let result = clean_json(&server, &["clean", out]);
     assert_eq!(

@@ -8,13 +8,14 @@ use super::dir_lock::{is_same_inode, open_folder};
 use super::output_dir::{resolve_target, staging_path};
 use super::own_files::{ensure_only_own_files, is_report_file};
 use crate::error::{Error, Result};
-use crate::output::layout::{FAILED_REPORT_FILE, REPORT_FILE, SiblingDir};
+use crate::output::layout::{FAILED_REPORT_FILE, REJECTS_DIR, REPORT_FILE, SiblingDir};
 
 /// The staging folder of a killed run, or the folder that a failed run kept.
 #[derive(Debug)]
 pub(in crate::output) struct LeftoverRunDir {
     path: PathBuf,
     files: u64,
+    reject_files: u64,
     bytes: u64,
     /// Held so that no run takes over the folder.
     _lock: File,
@@ -64,7 +65,8 @@ impl LeftoverRunDir {
             return Ok(None);
         }
         ensure_only_own_files(&path)?;
-        let (mut files, mut bytes) = (0, 0);
+        let (mut files, mut reject_files, mut bytes) = (0, 0, 0);
+        let rejects = path.join(REJECTS_DIR);
         let mut folders = vec![path.clone()];
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(&folder).map_err(read_error)? {
@@ -74,12 +76,14 @@ impl LeftoverRunDir {
                     folders.push(entry.path());
                 } else {
                     (files, bytes) = (files + 1, bytes + metadata.len());
+                    reject_files += u64::from(folder == rejects);
                 }
             }
         }
         Ok(Some(Self {
             path,
             files,
+            reject_files,
             bytes,
             _lock: lock,
         }))
@@ -93,6 +97,11 @@ impl LeftoverRunDir {
     /// Returns the number of files in the folder.
     pub(in crate::output) fn files(&self) -> u64 {
         self.files
+    }
+
+    /// Returns the number of reject files among them.
+    pub(in crate::output) fn reject_files(&self) -> u64 {
+        self.reject_files
     }
 
     /// Returns the size of the files in bytes.
