@@ -41,7 +41,7 @@ pub enum History {
 }
 
 impl HistoryJob {
-    /// Reads the history. Nothing is changed. In Redshift it waits for a load that is running; the observer is warned then.
+    /// Reads the history. Nothing is changed. In Redshift it may have to wait for a load, and the observer is warned.
     ///
     /// # Errors
     /// Returns an error if the warehouse cannot be reached, if its load history is of an older version, or if the output
