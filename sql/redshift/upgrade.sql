@@ -6,8 +6,7 @@
 --
 -- sparkify create-tables --upgrade does the same, and upgrades older tables too, whose names it changes.
 
--- A load that is running is waited for. ALTER TABLE waits for readers of the table too. From then on, loads and readers
--- wait until the COMMIT.
+-- This waits for a load that is running and for readers of the table. New ones wait until the COMMIT.
 LOCK load_history;
 
 ALTER TABLE load_history ADD COLUMN kind VARCHAR(16) DEFAULT 'log' NOT NULL;

@@ -32,11 +32,12 @@ pub struct TablesReport {
 
 impl CreateTablesJob {
     /// Creates the missing tables, and upgrades or drops the others, in one transaction. Before tables with rows are
-    /// dropped, `confirm` is asked, if given.
+    /// dropped, `confirm` is asked, if given. The observer is warned of a table that an upgrade leaves missing because
+    /// others have rows, and of one that was not dropped because it may belong to another program.
     ///
     /// # Errors
     /// Returns an error if the warehouse cannot be reached or rejects a statement, if a table does not match, if one is
-    /// missing while others have rows, or if `confirm` fails. The tables are unchanged then.
+    /// missing while others have rows and nothing is upgraded, or if `confirm` fails. The tables are unchanged then.
     pub fn execute(
         &self,
         confirm: Option<ConfirmDrop<'_>>,

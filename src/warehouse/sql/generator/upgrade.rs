@@ -45,10 +45,15 @@ pub(crate) fn changes_since_first_version(model: &Model) -> Vec<TableChange> {
 
 /// Returns the statement that waits for loads before an upgrade.
 pub(crate) fn upgrade_lock_statement(model: &Model, dialect: Dialect) -> Statement {
-    lock_statement(model, dialect).with_comment(
-        "A load that is running is waited for. ALTER TABLE waits for readers of the table too. From then on, loads and \
-         readers wait until the COMMIT.",
-    )
+    lock_statement(model, dialect).with_comment(match dialect {
+        Dialect::Redshift => {
+            "This waits for a load that is running and for readers of the table. New ones wait until the COMMIT."
+        }
+        Dialect::Postgres => {
+            "This waits for a load that is running, and ALTER TABLE for readers of the table too. New ones wait until the \
+             COMMIT."
+        }
+    })
 }
 
 /// Returns the statements that make the changes, in order.
