@@ -274,7 +274,7 @@ impl Store for LocalStore {
     }
 
     fn absolute_name(&self, key: &str) -> String {
-        self.canonical_root.join(key).display().to_string()
+        into_text(self.canonical_root.join(key))
     }
 
     fn canonical_name(&self, key: &str) -> String {
@@ -282,6 +282,12 @@ impl Store for LocalStore {
         let canonical = fs::canonicalize(&path).unwrap_or(path);
         canonical.display().to_string()
     }
+}
+
+/// Converts a path to text. Nearly all paths are UTF-8, and are not copied.
+fn into_text(path: PathBuf) -> String {
+    let text = path.into_os_string().into_string();
+    text.unwrap_or_else(|path| path.to_string_lossy().into_owned())
 }
 
 /// Reads a file, and the metadata of the same open file.
