@@ -67,7 +67,7 @@ fn run_row(run: &RunLogEntry) -> Vec<Option<String>> {
         count(run.rejected_records),
         seconds(run.seconds),
         text(run.executed_by.as_deref()),
-        text(Some(&run.run)),
+        text(Some(run.run.as_str()).filter(|run| !run.is_empty())),
     ]
 }
 
