@@ -44,8 +44,8 @@ impl HistoryJob {
     /// Reads the history. Nothing is changed. In Redshift it may have to wait for a load, and the observer is warned.
     ///
     /// # Errors
-    /// Returns an error if the warehouse cannot be reached, if its load history is of an older version, or if the output
-    /// cannot be read.
+    /// Returns an error if the warehouse cannot be reached, if its load history is of an older version, or if the
+    /// output cannot be read.
     pub fn execute(&self, observer: &dyn Observer) -> Result<History> {
         let _span = tracing::info_span!("history").entered();
         let history = match &self.source {
