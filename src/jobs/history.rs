@@ -45,8 +45,8 @@ impl HistoryJob {
     /// while the history waits for a load that is running.
     ///
     /// # Errors
-    /// Returns an error if the warehouse cannot be reached, if its load history is of an older version, or if the output
-    /// cannot be read.
+    /// Returns an error if the warehouse cannot be reached, if its load history is of an older version, or if the
+    /// output cannot be read.
     pub fn execute(&self, observer: &dyn Observer) -> Result<History> {
         let _span = tracing::info_span!("history").entered();
         let history = match &self.source {

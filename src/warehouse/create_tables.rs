@@ -232,27 +232,28 @@ impl TableCreation<'_> {
         })
     }
 
-    /// Waits for loads, and keeps them out. The load history may still have an old name, or be there by both.
+    /// Waits for loads, and keeps them out. The load history may still have an old name.
     fn lock_history(
         &self,
         session: &mut WarehouseSession,
         catalog: &Catalog,
     ) -> std::result::Result<(), StatementError> {
         let history = SPARKIFY.load_history;
-        for name in existing_names_of(catalog, history) {
-            let lock = lock_table_statement(name, self.dialect());
-            let Err(failure) = execute_statement(session, &lock, self.progress) else {
-                continue;
-            };
-            // Another session may have upgraded the tables in the meantime, so that none has the old name.
-            session.execute("ROLLBACK")?;
-            let class = match read_catalog(session)? == *catalog {
-                true => failure.class,
-                false => ErrorClass::Conflict,
-            };
-            return Err(StatementError { class, ..failure });
-        }
-        Ok(())
+        // If it has both, the new one is in use.
+        let Some(name) = existing_names_of(catalog, history).next() else {
+            return Ok(());
+        };
+        let lock = lock_table_statement(name, self.dialect());
+        let Err(failure) = execute_statement(session, &lock, self.progress) else {
+            return Ok(());
+        };
+        // Another session may have upgraded the tables in the meantime, so that none has the old name.
+        session.execute("ROLLBACK")?;
+        let class = match read_catalog(session)? == *catalog {
+            true => failure.class,
+            false => ErrorClass::Conflict,
+        };
+        Err(StatementError { class, ..failure })
     }
 
     fn dialect(&self) -> Dialect {

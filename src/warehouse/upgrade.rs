@@ -4,7 +4,7 @@
 //! must be as expected: what a user has changed is not upgraded.
 
 use super::catalog::{
-    Catalog, CatalogColumn, check_schema, column_mismatch, mismatch_error, missing_error,
+    Catalog, CatalogColumn, column_mismatch, mismatch_error, missing_error, missing_tables,
 };
 use super::sql::generator::TableChange;
 use crate::error::{Error, Result};
@@ -15,17 +15,18 @@ use crate::model::{ColumnSchema, TableSchema};
 /// older version.
 ///
 /// # Errors
-/// Returns an error if a table does not match, or if it exists by its old and by its new name and not all tables are
-/// those of this version.
+/// Returns an error if a table does not match, or if it exists by its old and by its new name and another one not by its
+/// new name.
 pub(super) fn plan_upgrade(catalog: &Catalog) -> Result<Vec<TableChange>> {
     let mut changes = Vec::new();
-    // A table that is still there by its old name too does no harm.
-    if check_schema(catalog).is_none() {
-        return Ok(changes);
-    }
     let mut mismatch = None;
+    // Loads need all tables by their new names, so those with old names are not in use then.
+    let has_all_tables = missing_tables(catalog).is_empty();
     for table in SPARKIFY.warehouse_tables() {
-        let mut names: Vec<&str> = matching_former_names(catalog, table).collect();
+        let mut names: Vec<&str> = match has_all_tables {
+            true => Vec::new(),
+            false => matching_former_names(catalog, table).collect(),
+        };
         if catalog.contains_key(table.name) {
             names.insert(0, table.name);
         }
@@ -287,13 +288,21 @@ mod tests {
     #[test]
     fn a_table_with_both_names_is_an_error() {
         let mut catalog = first_catalog();
-        catalog.extend(released_catalog());
+        let users = catalog["ledger_users"].clone();
+        catalog.insert("state_users".to_owned(), users);
         let error = plan_error(&catalog);
         assert!(
             error.contains("tables state_users and ledger_users both exist"),
             "{error}"
         );
-        // The tables of this version can be used all the same, and are not upgraded.
+    }
+
+    #[test]
+    fn old_names_beside_all_new_ones_do_not_matter() {
+        let mut catalog = first_catalog();
+        catalog.extend(released_catalog());
+        let changes = plan_upgrade(&catalog).unwrap();
+        assert_eq!(changes, plan_upgrade(&released_catalog()).unwrap());
         catalog.extend(current_catalog());
         assert_eq!(plan_upgrade(&catalog).unwrap(), []);
         assert!(find_outdated_table(&catalog).is_none());

@@ -319,6 +319,12 @@ fn kept_old_tables_do_no_harm(kind: WarehouseKind) {
         run_and_load(&warehouse, "out", &[]).assert_success();
     }
     assert_eq!(columns(&mut client), before);
+    let warehouse = old_warehouse(kind, "0.1.0");
+    let copy = "CREATE TABLE loads AS SELECT * FROM load_history";
+    warehouse.admin_client().batch_execute(copy).unwrap();
+    let report = upgrade(&warehouse).assert_success().json();
+    assert_eq!(report["upgraded"].as_array().unwrap().len(), 5, "{report}");
+    run_and_load(&warehouse, "out", &[]).assert_success();
 }
 
 /// The key of songs was another one before.

@@ -6,6 +6,7 @@ use super::column::type_name;
 use super::transaction::lock_statement;
 use crate::model::{AddedColumn, ColumnSchema, ColumnType, Model, TableSchema};
 use crate::warehouse::dialect::Dialect;
+use crate::warehouse::sql::literal::quote_literal;
 use crate::warehouse::sql::statement::{Effect, Statement};
 
 /// A change of a table that an older version has created.
@@ -50,8 +51,8 @@ pub(crate) fn upgrade_lock_statement(model: &Model, dialect: Dialect) -> Stateme
             "This waits for a load that is running and for readers of the table. New ones wait until the COMMIT."
         }
         Dialect::Postgres => {
-            "This waits for a load that is running, and ALTER TABLE for readers of the table too. New ones wait until the \
-             COMMIT."
+            "This waits for a load that is running, and ALTER TABLE for readers of the table too. New ones wait until \
+             the COMMIT."
         }
     })
 }
@@ -99,14 +100,9 @@ fn add_column(
 ) -> Vec<Statement> {
     let (name, ty) = (column.name, type_name(column.ty, dialect));
     let null = if column.nullable { "" } else { " NOT NULL" };
-    let fill = added.fill.map(|fill| match column.ty {
-        ColumnType::Varchar(_) | ColumnType::Timestamp => {
-            format!(" DEFAULT '{}'", fill.replace('\'', "''"))
-        }
-        ColumnType::BigInt | ColumnType::Integer | ColumnType::SmallInt | ColumnType::Double => {
-            format!(" DEFAULT {fill}")
-        }
-    });
+    let fill = added
+        .fill
+        .map(|fill| format!(" DEFAULT {}", literal(fill, column.ty)));
     let add = format!(
         "ALTER TABLE {} ADD COLUMN {name} {ty}{}{null}",
         table.name,
@@ -124,6 +120,22 @@ fn add_column(
         (Dialect::Redshift, _) | (Dialect::Postgres, None) => {}
     }
     statements
+}
+
+/// Returns a value of a type as a literal of SQL.
+#[expect(
+    clippy::expect_used,
+    reason = "the values are those of the model, which are plain"
+)]
+fn literal(value: &str, ty: ColumnType) -> String {
+    match ty {
+        ColumnType::Varchar(_) | ColumnType::Timestamp => {
+            quote_literal(value).expect("the value needs no escapes")
+        }
+        ColumnType::BigInt | ColumnType::Integer | ColumnType::SmallInt | ColumnType::Double => {
+            value.to_owned()
+        }
+    }
 }
 
 fn alter(table: &'static TableSchema, sql: String) -> Statement {
@@ -171,6 +183,14 @@ mod tests {
                 "ALTER TABLE load_history ALTER COLUMN kind DROP DEFAULT",
             ]
         );
+    }
+
+    #[test]
+    fn values_are_quoted_by_their_types() {
+        assert_eq!(literal("log", ColumnType::Varchar(16)), "'log'");
+        assert_eq!(literal("it's", ColumnType::Varchar(16)), "'it''s'");
+        assert_eq!(literal("2018-11-01", ColumnType::Timestamp), "'2018-11-01'");
+        assert_eq!(literal("0", ColumnType::BigInt), "0");
     }
 
     #[test]
