@@ -26,7 +26,7 @@ pub(super) struct CleanArgs {
     /// Output of the runs: their --out
     #[arg(value_name = "OUT", value_parser = location_parser())]
     out: Location,
-    /// Number of complete and of failed runs to keep
+    /// Complete and failed runs to keep
     ///
     /// Keeps the runs that were published last, and those that failed last. The run that latest.json names
     /// is always kept.
