@@ -10,6 +10,7 @@ mod allow_empty;
 mod bench;
 mod compression;
 mod documents;
+mod edited_rejects;
 mod failed_runs;
 mod generate;
 mod help;

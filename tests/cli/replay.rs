@@ -12,15 +12,15 @@ use testkit::dataset::directory::read_report;
 use testkit::sample_data::{MALFORMED_RECORD, event, events, song, songs};
 
 /// The reject file of the log records of the run in `dataset`.
-const LOG_REJECTS: &str = "dataset/_rejects/logs-00000.jsonl";
+pub const LOG_REJECTS: &str = "dataset/_rejects/logs-00000.jsonl";
 
 /// Returns an event that is rejected because of its session.
-fn bad_event(n: u64) -> String {
+pub fn bad_event(n: u64) -> String {
     event(n).replace("\"sessionId\":7", "\"sessionId\":\"x\"")
 }
 
 /// Returns a sandbox with a run in `dataset` that rejected two log records and one song.
-fn sandbox_with_rejects() -> Sandbox {
+pub fn sandbox_with_rejects() -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.write("songs/a.json", songs(1..3) + MALFORMED_RECORD);
     let logs = format!("{}{}\n{}\n", events(0..3), bad_event(3), bad_event(4));
@@ -32,7 +32,7 @@ fn sandbox_with_rejects() -> Sandbox {
 }
 
 /// Reads a reject file.
-fn read_lines(sandbox: &Sandbox, name: &str) -> Vec<Value> {
+pub fn read_lines(sandbox: &Sandbox, name: &str) -> Vec<Value> {
     let text = fs::read_to_string(sandbox.path(name)).unwrap();
     text.lines()
         .map(|line| serde_json::from_str(line).unwrap())
@@ -40,13 +40,13 @@ fn read_lines(sandbox: &Sandbox, name: &str) -> Vec<Value> {
 }
 
 /// Writes `fixed.jsonl` with these lines.
-fn write_fixed(sandbox: &Sandbox, lines: &[Value]) {
+pub fn write_fixed(sandbox: &Sandbox, lines: &[Value]) {
     let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
     sandbox.write("fixed.jsonl", lines);
 }
 
 /// Replays `dataset` with `fixed.jsonl` into `replayed`.
-fn replay_fixed(sandbox: &Sandbox) -> CommandOutput {
+pub fn replay_fixed(sandbox: &Sandbox) -> CommandOutput {
     sandbox.exec(&[
         "replay",
         "--quiet",
@@ -497,77 +497,4 @@ fn dry_run_shows_the_texts_and_writes_nothing() {
     assert!(output.stdout.contains("would write to "), "{output:?}");
     assert!(output.stdout.contains("logs/a.json"), "{output:?}");
     assert!(!sandbox.path("replayed").exists());
-}
-
-#[test]
-fn corrected_array_elements_may_keep_what_follows_them() {
-    let sandbox = Sandbox::with_input();
-    let malformed = MALFORMED_RECORD.trim_end();
-    let elements = [&event(3), malformed, &event(4), malformed];
-    sandbox.write("logs/b.json", format!("[{}\n]", elements.join(",\n")));
-    sandbox
-        .run_with(&["--max-rejects", "100%"])
-        .assert_success();
-    let mut lines = read_lines(&sandbox, LOG_REJECTS);
-    let ends = [",", "]"];
-    assert_eq!(lines.len(), ends.len());
-    for (n, (line, end)) in lines.iter_mut().zip(ends).enumerate() {
-        let text = line["text"].as_str().unwrap();
-        assert!(text.trim_end().ends_with(end), "{text}");
-        line["text"] = text.replace(malformed, &event(5 + n as u64)).into();
-    }
-    write_fixed(&sandbox, &lines);
-    replay_fixed(&sandbox).assert_success();
-    let logs = &read_report(&sandbox.path("replayed"))["logs"];
-    assert_eq!((&logs["records"], &logs["kept"]), (&2.into(), &2.into()));
-}
-
-#[test]
-fn order_of_edited_lines_does_not_matter() {
-    let sandbox = sandbox_with_rejects();
-    let [mut bad, mut unchanged] = read_lines(&sandbox, LOG_REJECTS).try_into().unwrap();
-    bad["text"] = bad_event(3).into();
-    // As an edited text this would have a second record that passes.
-    unchanged["text"] = format!("{},{}", MALFORMED_RECORD.trim_end(), event(4)).into();
-    for key in ["line", "offset"] {
-        unchanged[key] = bad[key].clone();
-    }
-    sandbox.write(LOG_REJECTS, format!("{bad}\n{unchanged}\n"));
-    let mut fixed = bad.clone();
-    fixed["text"] = event(3).into();
-    for lines in [[fixed.clone(), unchanged.clone()], [unchanged, fixed]] {
-        write_fixed(&sandbox, &lines);
-        replay_fixed(&sandbox).assert_success();
-        let logs = &read_report(&sandbox.path("replayed"))["logs"];
-        assert_eq!((&logs["kept"], &logs["rejected"]), (&1.into(), &1.into()));
-    }
-}
-
-#[test]
-fn edited_texts_without_records_are_an_error_that_says_so() {
-    let sandbox = sandbox_with_rejects();
-    let mut lines = read_lines(&sandbox, LOG_REJECTS);
-    lines.truncate(1);
-    lines[0]["text"] = "[]".into();
-    write_fixed(&sandbox, &lines);
-    replay_fixed(&sandbox).assert_failure(
-        3,
-        &["nothing was replayed: the edited texts contain no record"],
-    );
-}
-
-#[test]
-fn a_failed_run_after_the_replayed_one_is_a_warning() {
-    let sandbox = sandbox_with_rejects();
-    sandbox.run_with(&[]).assert_failure(3, &["dataset.failed"]);
-    let mut lines = read_lines(&sandbox, LOG_REJECTS);
-    lines[0]["text"] = event(3).into();
-    write_fixed(&sandbox, &lines);
-    let output = replay_fixed(&sandbox).assert_success_with_warnings();
-    let [warning] = output.warnings().try_into().unwrap();
-    assert!(warning.starts_with("a later run failed, "), "{warning}");
-    assert!(
-        warning.ends_with("sparkify rejects dataset.failed"),
-        "{warning}"
-    );
 }

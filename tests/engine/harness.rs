@@ -5,9 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
-use sparkify::config::{
-    Glob, InputSpec, IoSizes, LoadedObjects, Location, MaxRejects, RunConfig, RunInput,
-};
+use sparkify::config::{Glob, InputSpec, IoSizes, LoadedObjects, Location, MaxRejects, RunConfig};
 use sparkify::internals::model::TableSchema;
 use sparkify::internals::model::sparkify::SPARKIFY;
 use sparkify::jobs::RunJob;
@@ -155,20 +153,14 @@ pub fn run_config(
     options: RunOptions,
     loaded: LoadedObjects,
 ) -> RunConfig {
+    let (songs, logs) = (input_locations(songs.into()), input_locations(logs.into()));
     RunConfig {
-        input: RunInput::Objects {
-            songs: input_locations(songs.into()),
-            logs: input_locations(logs.into()),
-        },
-        out: Location::Local(out.to_owned()),
-        s3: Default::default(),
         threads: options.threads,
         max_rejects: MaxRejects::Percent(100.0),
         allow_empty: true,
-        load_after_run: false,
         loaded_objects: Some(loaded),
-        compression: Default::default(),
         sizes: options.sizes,
+        ..RunConfig::new(songs, logs, Location::Local(out.to_owned()))
     }
 }
 

@@ -19,6 +19,7 @@ mod tls;
 
 // Tests of loads.
 mod crash_recovery;
+mod drop_older_tables;
 mod dropped_or_emptied_tables;
 mod empty_runs;
 mod full_disk;
