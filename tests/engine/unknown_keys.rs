@@ -115,7 +115,7 @@ fn keys_of_filtered_and_rejected_records_are_listed() {
 #[test]
 fn keys_of_records_that_are_not_json_are_not_listed() {
     let broken = [
-        event_with(1, "\"a\":1,\"b\":1,\"broken\":tru"),
+        event_with(1, "\"a\":1,\"b\":1,\"broken\":-"),
         event_with(2, "\"a\":1,\"b\":2").replace('}', "]"),
         event_with(3, "\"a\":1,\"b\":2,\"gone\":1") + "x",
     ];
