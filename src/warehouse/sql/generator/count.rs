@@ -62,41 +62,54 @@ pub(crate) fn emptied_statement(model: &Model) -> Statement {
     check(Check::Emptied, queries)
 }
 
-/// Returns the query for the names of those of the given tables that have rows. In the load history only log objects
-/// with kept events count.
+/// The name of a load history that has a song object from which records were kept.
+pub(crate) const LOADED_SONGS: &str = "load_history of songs";
+
+/// Returns the query for the names of those of the given tables that have rows, as one statement, so that all of them are
+/// seen at one moment. In the load history only log objects with kept events count, and it has a second name,
+/// [`LOADED_SONGS`], for the song objects.
 pub(crate) fn nonempty_tables_query<'a>(
     model: &Model,
     tables: impl IntoIterator<Item = &'a TableSchema>,
 ) -> String {
-    let query = |table: &TableSchema| match table.rule {
-        TableRule::LoadHistory => loaded_records_query(model, RecordKind::Log),
-        TableRule::Fact(_)
-        | TableRule::Pick(_)
-        | TableRule::Calendar
-        | TableRule::PickState { .. }
-        | TableRule::LookupKeys { .. }
-        | TableRule::SourceObjects => has_rows_query(table, None),
-    };
-    let queries: Vec<_> = tables.into_iter().map(query).collect();
+    let mut queries = Vec::new();
+    for table in tables {
+        match table.rule {
+            TableRule::LoadHistory => {
+                queries.push(loaded_records_query(model, RecordKind::Log, table.name));
+                queries.push(loaded_records_query(model, RecordKind::Song, LOADED_SONGS));
+            }
+            TableRule::Fact(_)
+            | TableRule::Pick(_)
+            | TableRule::Calendar
+            | TableRule::PickState { .. }
+            | TableRule::LookupKeys { .. }
+            | TableRule::SourceObjects => queries.push(has_rows_query(table, None)),
+        }
+    }
     queries.join("\nUNION ALL\n")
 }
 
-/// Returns the query for the name of the load history if it has an object of a kind from which records were kept.
-pub(crate) fn loaded_records_query(model: &Model, kind: RecordKind) -> String {
+/// Returns the query for `name` if the load history has an object of a kind from which records were kept.
+fn loaded_records_query(model: &Model, kind: RecordKind, name: &str) -> String {
     let condition = format!(
         "{} = '{}' AND {} > 0",
         model.history_column(EngineValue::ObjectKind),
         kind.singular(),
         model.history_column(EngineValue::KeptRecords)
     );
-    has_rows_query(model.load_history, Some(&condition))
+    named_if_rows(name, model.load_history, Some(&condition))
 }
 
 /// Returns the query for the name of the table if the table has at least one row that meets the condition.
 pub(crate) fn has_rows_query(table: &TableSchema, condition: Option<&str>) -> String {
-    let name = table.name;
+    named_if_rows(table.name, table, condition)
+}
+
+fn named_if_rows(name: &str, table: &TableSchema, condition: Option<&str>) -> String {
     let filter = condition.map_or_else(String::new, |condition| format!(" WHERE {condition}"));
-    format!("SELECT '{name}' AS name FROM (SELECT 1 FROM {name}{filter} LIMIT 1) AS found")
+    let table = table.name;
+    format!("SELECT '{name}' AS name FROM (SELECT 1 FROM {table}{filter} LIMIT 1) AS found")
 }
 
 /// Returns the check of the result of several queries.
