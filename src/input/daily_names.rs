@@ -81,7 +81,9 @@ impl DailyNames {
 
 impl Series {
     fn absent_days(&self, today: NaiveDate) -> Vec<NaiveDate> {
-        let (Some(&first), Some(&newest)) = (self.days.first(), self.days.last()) else {
+        // A name can have a day of the future by mistake.
+        let mut known = self.days.range(..=today);
+        let (Some(&first), Some(&newest)) = (self.days.first(), known.next_back()) else {
             return Vec::new();
         };
         if self.days.len() < MIN_DAYS {
@@ -89,7 +91,6 @@ impl Series {
         }
         let is_current = today <= days_after(newest, MAX_AGE);
         let yesterday = today.pred_opt().unwrap_or(today);
-        // A name can have a day of the future by mistake.
         let last = match is_current {
             true => yesterday,
             false => newest,
