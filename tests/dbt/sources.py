@@ -27,7 +27,7 @@ USER, PASSWORD = "analyst", "password of the tests"
 SCHEMA = "music"
 
 # 5 primary keys, 5 references, and 25 columns that are never null.
-EXPECTED_TESTS = 35
+EXPECTED_TESTS = 36
 
 PROJECT = f"""
 name: analytics
