@@ -251,7 +251,7 @@ fn input_failure(error: Error, mut report: RunReport) -> RunFailure {
 }
 
 /// Warns about objects without records, which are valid but seldom intended. If there are no objects, all of
-/// them are loaded already, and there is nothing to warn about. The texts of a replay are no objects.
+/// them are loaded already, and there is nothing to warn about. The texts of a replay are not objects.
 fn warn_if_no_records(run: &RunContext<'_>, source: &InputSource, counts: &SourceCounts) {
     let objects = source.objects.len();
     if counts.report.records == 0 && objects > 0 && run.replayed_run.is_none() {

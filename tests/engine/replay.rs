@@ -135,7 +135,7 @@ proptest! {
     #[test]
     fn rejects_of_garbage_are_rejected_again_in_the_same_way(songs in garbage(), logs in garbage()) {
         let root = TempDir::new().unwrap();
-        // A valid record of each kind keeps the run from failing, which is no matter here.
+        // A valid record of each kind keeps the run from failing.
         let song = r#"{"song_id":"S","title":"T","artist_id":"A","artist_name":"N","duration":1}"#;
         let event = r#"{"page":"NextSong","ts":1,"userId":1,"sessionId":1,"itemInSession":1,"level":"l"}"#;
         for (kind, valid, bytes) in [("songs", song, songs), ("logs", event, logs)] {

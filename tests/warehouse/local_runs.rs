@@ -183,7 +183,7 @@ fn dataset_of_a_run_without_a_warehouse_is_refused_and_unchanged() {
         run_and_load(&warehouse, "logs", "star", more).assert_failure(1, &words);
         dataset.assert_unchanged();
     }
-    // What the failed run of another output kept is no place for runs either, and a run is none for another run.
+    // Neither the folder of a failed run nor the folder of a run may keep other runs.
     warehouse.write_file("kept/_report.failed.json", "{}");
     run_and_load(&warehouse, "logs", "kept", &[])
         .assert_failure(1, &["the output of a single run (_report.failed.json)"]);

@@ -178,7 +178,7 @@ fn corrected_rejects_in_any_order_give_the_corrected_warehouse(kind: WarehouseKi
     ];
     replay(&warehouse, "rejecting", &more).assert_success();
     assert_tables_eq(&warehouse.warehouse_tables(), &expected);
-    // What was loaded are the edited rejects, and never the objects that they are from.
+    // The history names the edited rejects, and never the objects that they come from.
     let names = loaded_objects(&warehouse, "%fixed.jsonl");
     assert_eq!(names.len(), 4, "{names:?}");
     assert_eq!(names[0].0, "log");
