@@ -6,7 +6,7 @@ use crate::observer::Observer;
 use crate::output::PublishedDataset;
 use crate::storage::s3::S3Options;
 use crate::storage::{Location, StoreOpener};
-use crate::warehouse::load::{DatasetLoad, LoadMode, LoadReport};
+use crate::warehouse::load::{DatasetSource, LoadMode, LoadReport, WarehouseLoad};
 
 /// A load of a published dataset.
 #[derive(Debug, Clone)]
@@ -42,8 +42,12 @@ impl LoadJob {
     /// Returns an error if the dataset cannot be read or is not to be loaded.
     pub fn script(&self) -> Result<String> {
         let dataset = self.open_dataset()?;
-        self.planned_load(&dataset, &self.target.planned_load_mode())
-            .script()
+        let mode = self.target.planned_load_mode();
+        let load = WarehouseLoad {
+            warehouse: &self.target.warehouse,
+            mode: &mode,
+        };
+        load.script(&self.source(&dataset, &mode)?)
     }
 
     /// Opens the dataset and checks that it may be loaded.
@@ -51,8 +55,7 @@ impl LoadJob {
         self.target.warehouse.ensure_can_load_from(&self.from)?;
         let stores = StoreOpener::new(self.s3.clone());
         let dataset = PublishedDataset::open_store(&stores, &self.from)?;
-        self.planned_load(&dataset, &self.target.planned_load_mode())
-            .ensure_dataset_is_complete()?;
+        self.source(&dataset, &self.target.planned_load_mode())?;
         let logs = &dataset.report().logs;
         if dataset.report().lacks_events() && !self.allow_empty {
             return Err(Error::failed(format!("will not load {}", self.from))
@@ -65,16 +68,12 @@ impl LoadJob {
         Ok(dataset)
     }
 
-    /// Returns a load of the dataset, which is not begun.
-    fn planned_load<'a>(
-        &'a self,
+    /// Returns the source of the rows of the dataset.
+    fn source<'a>(
+        &self,
         dataset: &'a PublishedDataset,
-        mode: &'a LoadMode,
-    ) -> DatasetLoad<'a> {
-        DatasetLoad {
-            warehouse: &self.target.warehouse,
-            dataset,
-            mode,
-        }
+        mode: &LoadMode,
+    ) -> Result<DatasetSource<'a>> {
+        DatasetSource::new(dataset, self.target.warehouse.connection.dialect, mode)
     }
 }

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::observer::Observer;
 use crate::output::PublishedDataset;
 use crate::warehouse::WarehouseConfig;
-use crate::warehouse::load::{DatasetLoad, LoadMode, LoadReport, loaded_runs};
+use crate::warehouse::load::{DatasetSource, LoadMode, LoadReport, WarehouseLoad, loaded_runs};
 
 /// The warehouse that a dataset is loaded into.
 #[derive(Debug, Clone)]
@@ -58,12 +58,14 @@ impl LoadTarget {
             full_refresh = self.full_refresh,
             "loading the dataset"
         );
-        let load = DatasetLoad {
+        let dialect = self.warehouse.connection.dialect;
+        let mut source = DatasetSource::new(dataset, dialect, mode)?;
+        source.warn_about_codec(observer);
+        let load = WarehouseLoad {
             warehouse: &self.warehouse,
-            dataset,
             mode,
         };
-        let report = load.execute(observer)?;
+        let report = load.execute(&mut source, observer)?;
         tracing::info!(
             run = report.run,
             attempts = report.attempts,

@@ -11,7 +11,8 @@ use crate::output::{PublishedDataset, manifest_key};
 use crate::pipeline::{self, RunFailure, RunPlan};
 use crate::storage::{Location, StoreOpener};
 use crate::warehouse::load::{
-    LoadMode, LoadParams, LoadReport, NewestLoad, check_tables, load_statements, loaded_before,
+    LoadMode, LoadReport, NewestLoad, ParquetParams, check_tables, load_statements, loaded_before,
+    parquet_copy_statements,
 };
 use crate::warehouse::sql::statement::to_sql_script;
 
@@ -155,14 +156,15 @@ impl RunJob {
 
     fn load_script(&self, target: &LoadTarget) -> Result<String> {
         let run = self.config.out.join("RUN");
-        let params = LoadParams {
-            dialect: target.warehouse.connection.dialect,
+        let dialect = target.warehouse.connection.dialect;
+        let params = ParquetParams {
+            dialect,
             iam_role: &target.warehouse.iam_role,
-            run: "RUN",
             manifest: &|table| run.join(&manifest_key(table)).to_string(),
             has_rows: &|_| true,
         };
-        let statements = load_statements(&params, &target.planned_load_mode())?;
+        let copy = parquet_copy_statements(&params)?;
+        let statements = load_statements(dialect, "RUN", &target.planned_load_mode(), copy)?;
         Ok(to_sql_script(&statements))
     }
 

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::dataset_load::DatasetLoad;
 use super::report::LoadReport;
+use super::source::LoadSource;
 use super::transaction::{CrossAttemptState, LoadTransaction};
+use super::warehouse_load::WarehouseLoad;
 use crate::error::{Error, Result};
 use crate::observer::Observer;
 use crate::retry::log_failed_attempt;
@@ -12,37 +13,39 @@ use crate::warehouse::connect::error::{ErrorClass, StatementError};
 use crate::warehouse::connect::session::WarehouseSession;
 use crate::warehouse::sql::statement::Statement;
 
-impl DatasetLoad<'_> {
-    /// Loads the dataset atomically, with retries.
+impl WarehouseLoad<'_> {
+    /// Loads the rows of a source atomically, with retries.
     ///
     /// # Errors
     /// Returns an error if the warehouse cannot be reached or rejects a statement, if its tables do not match, or if
-    /// the dataset cannot be read. The transaction is rolled back then.
-    pub(crate) fn execute(&self, progress: &dyn Observer) -> Result<LoadReport> {
+    /// the source cannot be read. The transaction is rolled back then.
+    pub(crate) fn execute(
+        &self,
+        source: &mut dyn LoadSource,
+        progress: &dyn Observer,
+    ) -> Result<LoadReport> {
         let connection = &self.warehouse.connection;
         let started = Instant::now();
-        self.ensure_dataset_is_complete()?;
-        let statements = self.statements()?;
-        self.warn_about_codec(progress);
+        let statements = self.statements(source)?;
         let mut session = Ok(WarehouseSession::open(connection)?);
         let mut state = CrossAttemptState::default();
         let mut failures = FailureCounts::default();
         let mut attempt = 1;
         loop {
             let loaded = session
-                .and_then(|session| self.attempt(session, &statements, &mut state, progress));
+                .and_then(|session| self.attempt(session, source, &statements, &mut state, progress));
             progress.finish_phase();
             let Err(failure) = loaded else {
                 return Ok(LoadReport {
                     warehouse: connection.to_string(),
-                    run: self.run_id().to_owned(),
+                    run: source.run_id().to_owned(),
                     tables: state.changes,
                     attempts: attempt,
                     seconds: started.elapsed().as_secs_f64(),
                 });
             };
             let Some(delay) = failures.delay_after(attempt, &failure) else {
-                return Err(self.load_error(failure, &state));
+                return Err(self.load_error(&source.name(), failure, &state));
             };
             progress.warn(&format!("{}; retrying the load", failure.error));
             std::thread::sleep(delay);
@@ -58,18 +61,18 @@ impl DatasetLoad<'_> {
     fn attempt(
         &self,
         mut session: WarehouseSession,
+        source: &mut dyn LoadSource,
         statements: &[Statement],
         state: &mut CrossAttemptState,
         progress: &dyn Observer,
     ) -> std::result::Result<(), StatementError> {
         let _span = tracing::info_span!("transaction").entered();
-        LoadTransaction::prepare(self, &mut session, state, progress)?.run(statements)
+        LoadTransaction::prepare(self, source, &mut session, state, progress)?.run(statements)
     }
 
-    fn load_error(&self, failure: StatementError, state: &CrossAttemptState) -> Error {
+    fn load_error(&self, source: &str, failure: StatementError, state: &CrossAttemptState) -> Error {
         let error = Error::failed(format!(
-            "cannot load {} into {}",
-            self.dataset.location(),
+            "cannot load {source} into {}",
             self.warehouse.connection
         ))
         .with_source(failure.error);

@@ -16,31 +16,22 @@ use crate::warehouse::sql::generator::{
 use crate::warehouse::sql::literal::quote_literal;
 use crate::warehouse::sql::statement::{Effect, Statement};
 
-/// What the SQL of a load depends on.
-pub(crate) struct LoadParams<'a> {
-    /// Kind of warehouse.
-    pub dialect: Dialect,
-    /// Role with which Redshift reads the bucket.
-    pub iam_role: &'a IamRole,
-    /// Id of the run that wrote the dataset.
-    pub run: &'a str,
-    /// Returns the URL of the COPY manifest of a table.
-    pub manifest: &'a dyn Fn(&TableSchema) -> String,
-    /// Returns true if a table has rows.
-    pub has_rows: &'a dyn Fn(&TableSchema) -> bool,
-}
-
-/// Returns the statements of a load.
+/// Returns the statements of a load. `fill` are those that fill the staging tables.
 ///
 /// # Errors
 /// Returns an error if a name cannot be quoted in SQL.
-pub(crate) fn load_statements(params: &LoadParams<'_>, mode: &LoadMode) -> Result<Vec<Statement>> {
-    let (model, dialect) = (&SPARKIFY, params.dialect);
-    let run = quote_literal(params.run)?;
+pub(crate) fn load_statements(
+    dialect: Dialect,
+    run: &str,
+    mode: &LoadMode,
+    fill: Vec<Statement>,
+) -> Result<Vec<Statement>> {
+    let model = &SPARKIFY;
+    let run = quote_literal(run)?;
     let mut statements = vec![
         begin_statement(),
         lock_statement(model, dialect),
-        Statement::new(Effect::LoadedRuns, loaded_runs_query(&SPARKIFY)),
+        Statement::new(Effect::LoadedRuns, loaded_runs_query(model)),
     ];
     statements.extend(staging_statements(model, dialect));
     match mode {
@@ -50,7 +41,7 @@ pub(crate) fn load_statements(params: &LoadParams<'_>, mode: &LoadMode) -> Resul
             statements.push(emptied_statement(model));
         }
     }
-    statements.extend(copy_statements(params)?);
+    statements.extend(fill);
     statements.push(staged_rows_statement(model));
     statements.push(missing_state_statement(model));
     let merge = merge_statements(model, dialect, &run);
@@ -65,9 +56,24 @@ pub(crate) fn load_statements(params: &LoadParams<'_>, mode: &LoadMode) -> Resul
     Ok(statements)
 }
 
+/// What the COPY statements of a dataset depend on.
+pub(crate) struct ParquetParams<'a> {
+    /// Kind of warehouse.
+    pub dialect: Dialect,
+    /// Role with which Redshift reads the bucket.
+    pub iam_role: &'a IamRole,
+    /// Returns the URL of the COPY manifest of a table.
+    pub manifest: &'a dyn Fn(&TableSchema) -> String,
+    /// Returns true if a table has rows.
+    pub has_rows: &'a dyn Fn(&TableSchema) -> bool,
+}
+
 /// Returns the statements that fill the staging tables of the tables that have rows, because a COPY of no files is an
 /// error.
-fn copy_statements(params: &LoadParams<'_>) -> Result<Vec<Statement>> {
+///
+/// # Errors
+/// Returns an error if a name cannot be quoted in SQL.
+pub(crate) fn parquet_copy_statements(params: &ParquetParams<'_>) -> Result<Vec<Statement>> {
     let iam_role = params.iam_role.to_string();
     let copy = |table| match params.dialect {
         Dialect::Redshift => {
@@ -95,14 +101,14 @@ mod tests {
     use crate::warehouse::sql::statement::Check;
 
     fn plan(dialect: Dialect, mode: &LoadMode) -> Vec<Statement> {
-        let params = LoadParams {
+        let params = ParquetParams {
             dialect,
             iam_role: &IamRole::Default,
-            run: "it's a run",
             manifest: &|table| format!("s3://bucket/{}.manifest", table.name),
             has_rows: &|_| true,
         };
-        load_statements(&params, mode).unwrap()
+        let fill = parquet_copy_statements(&params).unwrap();
+        load_statements(dialect, "it's a run", mode, fill).unwrap()
     }
 
     /// Returns the plans of all kinds of loads.
@@ -204,14 +210,13 @@ mod tests {
 
     #[test]
     fn tables_without_rows_are_not_copied() {
-        let params = LoadParams {
+        let params = ParquetParams {
             dialect: Dialect::Redshift,
             iam_role: &IamRole::Default,
-            run: "run",
             manifest: &|table| format!("s3://bucket/it's/{}.manifest", table.name),
             has_rows: &|table| table.name == "users",
         };
-        let copies = copy_statements(&params).unwrap();
+        let copies = parquet_copy_statements(&params).unwrap();
         let [copy] = &copies[..] else {
             panic!("one table is copied: {copies:?}")
         };

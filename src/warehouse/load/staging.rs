@@ -6,14 +6,13 @@ use std::time::Instant;
 use postgres::CopyInWriter;
 
 use super::pg_copy_encoder::{COPY_HEADER, COPY_TRAILER, encode_batch, read_batches};
+use super::source::StagedRows;
 use crate::error::{Error, Result};
 use crate::model::TableSchema;
-use crate::model::sparkify::SPARKIFY;
 use crate::observer::Observer;
 use crate::output::PublishedDataset;
 use crate::warehouse::connect::error::{StatementError, copy_error, fatal, statement_error};
-use crate::warehouse::connect::session::{ResultRow, WarehouseSession};
-use crate::warehouse::query_result::{name_and_count, unexpected_result};
+use crate::warehouse::connect::session::WarehouseSession;
 
 /// Approximate size of the chunks that are sent to PostgreSQL.
 const COPY_BUFFER_BYTES: usize = 256 * 1024;
@@ -121,10 +120,9 @@ impl<'a> CopyStream<'a> {
 /// Checks that the number of staged rows of each table is the one in the report of the run.
 ///
 /// # Errors
-/// Returns an error if the counts differ, or if the count of a table is missing.
-pub(super) fn verify_row_counts(dataset: &PublishedDataset, counts: &[ResultRow]) -> Result<()> {
-    for table in SPARKIFY.dataset_tables() {
-        let staged = count_of(table.name, counts)?;
+/// Returns an error if the counts differ.
+pub(super) fn verify_row_counts(dataset: &PublishedDataset, counts: &StagedRows) -> Result<()> {
+    for (table, staged) in counts.iter() {
         let written = dataset.table_report(table).rows;
         if staged != written {
             return Err(Error::failed(format!("cannot load table {}", table.name))
@@ -135,34 +133,4 @@ pub(super) fn verify_row_counts(dataset: &PublishedDataset, counts: &[ResultRow]
         }
     }
     Ok(())
-}
-
-/// Returns the count of a table in the result of a query for names and counts.
-fn count_of(table: &str, counts: &[ResultRow]) -> Result<u64> {
-    for row in counts {
-        let (name, count) = name_and_count(row)?;
-        if name == table {
-            return Ok(count);
-        }
-    }
-    Err(unexpected_result(&format!("the count of {table}")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn missing_count_is_an_error() {
-        let counts = [vec![Some("users".to_owned()), Some("7".to_owned())]];
-        assert_eq!(count_of("users", &counts).ok(), Some(7));
-        let missing = count_of("songs", &counts).map_err(|error| error.to_string());
-        assert_eq!(
-            missing,
-            Err(
-                "the warehouse returned an unexpected result: cannot read the count of songs"
-                    .to_owned()
-            )
-        );
-    }
 }

@@ -5,19 +5,18 @@ use std::ops::ControlFlow;
 use tracing::Span;
 
 use super::change_counts::{ChangeCounts, TableChangeCounts, record_effect};
-use super::dataset_load::DatasetLoad;
 use super::history::query_runs;
 use super::mode::LoadMode;
 use super::preflight::{ensure_mergeable, ensure_refreshable};
-use super::staging::{copy_from_s3, copy_in, verify_row_counts};
+use super::source::{LoadSource, StagedRows};
 use super::verify::{check_emptied, check_merge_state, check_merged, check_row_deltas};
+use super::warehouse_load::WarehouseLoad;
 use crate::model::TableSchema;
 use crate::model::sparkify::SPARKIFY;
 use crate::observer::Observer;
 use crate::warehouse::connect::error::{ErrorClass, StatementError, fatal};
 use crate::warehouse::connect::session::{ResultRow, WarehouseSession};
 use crate::warehouse::create_tables::missing_table_ddl;
-use crate::warehouse::dialect::Dialect;
 use crate::warehouse::lock_wait::{execute_statement, warn_if_blocked};
 use crate::warehouse::sql::statement::{Check, Effect, Statement};
 
@@ -35,7 +34,8 @@ pub(super) struct CrossAttemptState {
 
 /// One attempt of a load.
 pub(super) struct LoadTransaction<'a> {
-    load: &'a DatasetLoad<'a>,
+    load: &'a WarehouseLoad<'a>,
+    source: &'a mut dyn LoadSource,
     session: &'a mut WarehouseSession,
     state: &'a mut CrossAttemptState,
     progress: &'a dyn Observer,
@@ -46,7 +46,8 @@ pub(super) struct LoadTransaction<'a> {
 impl<'a> LoadTransaction<'a> {
     /// Checks the tables, and prepares the transaction.
     pub(super) fn prepare(
-        load: &'a DatasetLoad<'a>,
+        load: &'a WarehouseLoad<'a>,
+        source: &'a mut dyn LoadSource,
         session: &'a mut WarehouseSession,
         state: &'a mut CrossAttemptState,
         progress: &'a dyn Observer,
@@ -58,6 +59,7 @@ impl<'a> LoadTransaction<'a> {
         })?;
         Ok(Self {
             load,
+            source,
             session,
             state,
             progress,
@@ -67,11 +69,7 @@ impl<'a> LoadTransaction<'a> {
 
     /// Runs all statements, and records their effects in the state.
     pub(super) fn run(mut self, statements: &[Statement]) -> Result<()> {
-        let bytes = SPARKIFY
-            .dataset_tables()
-            .map(|table| self.load.dataset.table_report(table).bytes)
-            .sum();
-        self.progress.start_phase("load", Some(bytes));
+        self.progress.start_phase("load", Some(self.source.bytes()));
         let mut stage = LoadStage::Stage;
         let mut span = stage.span().entered();
         for statement in statements {
@@ -105,8 +103,11 @@ impl<'a> LoadTransaction<'a> {
             | Effect::Delete(_) => self.execute(statement)?,
             Effect::Lock => self.lock_tables(statement)?,
             Effect::LoadedRuns => return self.check_loaded_runs(statement),
-            Effect::Copy(table) => self.copy_table(table, statement)?,
-            Effect::Check(Check::StagedRows) => self.verify_staged_rows(statement)?,
+            Effect::Copy(_) => {
+                self.source
+                    .run_statement(self.session, statement, self.progress)?;
+            }
+            Effect::Check(Check::StagedRows) => self.check_staged_rows(statement)?,
             Effect::Check(Check::Emptied) => {
                 check_emptied(self.query(statement)?).map_err(fatal)?;
             }
@@ -151,17 +152,15 @@ impl<'a> LoadTransaction<'a> {
     /// that the previous attempt was committed.
     fn check_loaded_runs(&mut self, statement: &Statement) -> Result<ControlFlow<()>> {
         let runs = query_runs(self.session, &statement.sql)?;
-        if self.state.is_commit_sent && self.load.shows_committed(&runs) {
+        let run = self.source.run_id();
+        if self.state.is_commit_sent && self.load.shows_committed(run, &runs) {
             return Ok(ControlFlow::Break(()));
         }
-        self.load.ensure_no_concurrent_loads(&runs).map_err(fatal)?;
-        let initial_counts = |table: &'static TableSchema| {
-            let counts = TableChangeCounts {
-                rows: self.load.dataset.table_report(table).rows,
-                ..TableChangeCounts::default()
-            };
-            (table.name, counts)
-        };
+        self.load
+            .ensure_no_concurrent_loads(run, &runs)
+            .map_err(fatal)?;
+        let initial_counts =
+            |table: &'static TableSchema| (table.name, TableChangeCounts::default());
         *self.state = CrossAttemptState {
             changes: SPARKIFY.star.iter().copied().map(initial_counts).collect(),
             is_commit_sent: false,
@@ -169,27 +168,21 @@ impl<'a> LoadTransaction<'a> {
         Ok(ControlFlow::Continue(()))
     }
 
-    fn copy_table(&mut self, table: &'static TableSchema, statement: &Statement) -> Result<()> {
-        let sql = &statement.sql;
-        let copy = match self.load.warehouse.connection.dialect {
-            Dialect::Redshift => copy_from_s3,
-            Dialect::Postgres => copy_in,
-        };
-        copy(self.session, self.load.dataset, table, sql, self.progress)
-    }
-
-    /// Checks that all rows arrived in the staging tables.
-    fn verify_staged_rows(&mut self, statement: &Statement) -> Result<()> {
-        let dataset = self.load.dataset;
-        // If the dataset is unchanged now, all rows that were sent are of one run.
-        dataset.ensure_unchanged().map_err(fatal)?;
-        let counts = self.query(statement)?;
-        verify_row_counts(dataset, &counts).map_err(fatal)?;
+    /// Counts the rows in the staging tables, and checks that they may be merged.
+    fn check_staged_rows(&mut self, statement: &Statement) -> Result<()> {
+        let counts = StagedRows::parse(&self.query(statement)?).map_err(fatal)?;
+        self.source.check_staged_rows(&counts).map_err(fatal)?;
+        for (table, rows) in counts.iter() {
+            if let Some(counts) = self.state.changes.get_mut(table.name) {
+                counts.rows = rows;
+            }
+        }
         self.progress.start_phase("merge", None);
         Ok(())
     }
 
     fn commit(&mut self, statement: &Statement) -> Result<()> {
+        self.source.before_commit().map_err(fatal)?;
         self.state.is_commit_sent = true;
         let committed = self.session.execute(&statement.sql);
         if committed
