@@ -26,6 +26,17 @@ pub enum RunOutcome {
     NothingNew,
 }
 
+/// The engine that transforms the records of a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EngineName {
+    /// The process of sparkify, which writes a dataset.
+    #[default]
+    InProcess,
+    /// Redshift, which writes only the tables of the warehouse.
+    Redshift,
+}
+
 /// A key that the model does not know, and where it occurs first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnknownKeyReport {
@@ -203,6 +214,9 @@ pub struct RunReport {
     pub error: Option<String>,
     /// The id of the run. If it found nothing new, no dataset has this id.
     pub run: String,
+    /// The engine that transformed the records.
+    #[serde(default)]
+    pub engine: EngineName,
     /// The id of the run whose rejects were tried again. Absent unless this is the report of a replay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replayed_run: Option<String>,

@@ -150,6 +150,11 @@ impl InputSources {
                 .any(|source| source.selection.already_loaded > 0)
     }
 
+    /// Returns the reports of the songs and of the logs, before anything is read.
+    pub(super) fn initial_reports(&self) -> [InputReport; 2] {
+        [&self.songs, &self.logs].map(InputSource::initial_report)
+    }
+
     /// Returns the locations of the songs and of the logs, with globs resolved to the folders that they match.
     pub(super) fn resolved_locations(&self) -> [&[Location]; 2] {
         [&self.songs, &self.logs].map(|source| source.resolved_locations.as_slice())

@@ -3,8 +3,9 @@
 use chrono::NaiveDate;
 
 use super::input_source::{InputSource, InputSources};
-use crate::input::AbsentDays;
+use crate::input::{AbsentDays, RecordKind};
 use crate::observer::Observer;
+use crate::output::run_report::InputReport;
 
 /// The number of objects or of periods that a warning names.
 const MAX_NAMED: usize = 5;
@@ -18,6 +19,24 @@ pub(super) fn warn_about_input(sources: &InputSources, observer: &dyn Observer) 
         for absent in &source.selection().absent_days {
             observer.warn(&absent_days_warning(absent));
         }
+    }
+}
+
+/// Warns about objects without records, which are valid but seldom intended. If there are no objects, all of them are
+/// loaded already, and there is nothing to warn about. `input` describes the locations.
+pub(crate) fn warn_if_no_records(
+    kind: RecordKind,
+    input: &str,
+    report: &InputReport,
+    observer: &dyn Observer,
+) {
+    let objects = report.objects;
+    if report.records == 0 && objects > 0 {
+        let name = kind.singular();
+        let s = if objects == 1 { "" } else { "s" };
+        observer.warn(&format!(
+            "no records in the {objects} {name} object{s} of {input}"
+        ));
     }
 }
 

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::input::RecordKind;
 use crate::observer::Observer;
 use crate::output::REJECTS_DIR;
-use crate::output::run_report::LogReport;
+use crate::output::run_report::{InputReport, LogReport};
 
 /// Checks that the song records are songs, before the time to read the logs is spent.
 ///
@@ -60,13 +60,27 @@ pub(super) fn check_reject_limit(
         None => check_any_readable(run, &run.logs, logs)?,
     }
     let limit = run.config.max_rejects;
+    ensure_within_limit(
+        limit,
+        [songs, logs].map(|counts| (&counts.report, counts.first_reject_description())),
+    )?;
+    if let MaxRejects::Count(_) = limit {
+        warn_if_many_rejected(run, &[("song", songs), ("log", logs)]);
+    }
+    Ok(())
+}
+
+/// Checks the rejects of songs and of logs against a limit. The first reject of each is described, if there is one.
+///
+/// # Errors
+/// Returns an error if the rejects of either exceed the limit.
+pub(crate) fn ensure_within_limit(
+    limit: MaxRejects,
+    [songs, logs]: [(&InputReport, Option<&str>); 2],
+) -> Result<()> {
     let excesses = [("song", songs), ("log", logs)]
-        .map(|(kind, counts)| (exceeded_limits(limit, kind, counts), counts));
-    let first = excesses.iter().find(|(excess, _)| !excess.is_empty());
-    let Some((_, counts)) = first else {
-        if let MaxRejects::Count(_) = limit {
-            warn_if_many_rejected(run, &[("song", songs), ("log", logs)]);
-        }
+        .map(|(kind, (report, first))| (exceeded_limits(limit, kind, report), first));
+    let Some((_, first)) = excesses.iter().find(|(excess, _)| !excess.is_empty()) else {
         return Ok(());
     };
     let excess: Vec<_> = excesses
@@ -79,8 +93,8 @@ pub(super) fn check_reject_limit(
         excess.join(", ")
     );
     let mut error = Error::too_many_rejects(message);
-    if let Some(first) = &counts.first_reject {
-        error = error.with_reason(format!("the first is {}", first.description));
+    if let Some(first) = first {
+        error = error.with_reason(format!("the first is {first}"));
     }
     Err(error.with_hint("fix the input, or raise --max-rejects to publish without the rejects"))
 }
@@ -105,8 +119,7 @@ fn warn_if_many_rejected(run: &RunContext<'_>, counts_by_kind: &[(&str, &SourceC
 }
 
 /// Describes what exceeds the limit.
-fn exceeded_limits(limit: MaxRejects, kind: &str, counts: &SourceCounts) -> Vec<String> {
-    let report = &counts.report;
+fn exceeded_limits(limit: MaxRejects, kind: &str, report: &InputReport) -> Vec<String> {
     let measures = [
         ("records", report.rejected, report.records),
         ("bytes", report.rejected_bytes, report.decompressed_bytes),
@@ -140,17 +153,26 @@ fn check_any_readable(
     if counts.report.records == 0 || has_readable {
         return Ok(());
     }
-    let name = source.kind.singular();
     let input = run.config.input.describe(source.kind);
+    Err(unreadable_error(
+        source.kind,
+        &input,
+        counts.first_reject_description(),
+    ))
+}
+
+/// Returns the error for an input of which no record could be read. `input` describes its locations.
+pub(crate) fn unreadable_error(kind: RecordKind, input: &str, first_reject: Option<&str>) -> Error {
+    let name = kind.singular();
     let error = Error::too_many_rejects(format!("no {name} record in {input} could be read"))
         .with_hint(format!(
             "check --{}; --max-rejects does not apply to this",
-            source.kind.plural()
+            kind.plural()
         ));
-    Err(match &counts.first_reject {
-        Some(first) => error.with_reason(&first.description),
+    match first_reject {
+        Some(first) => error.with_reason(first),
         None => error,
-    })
+    }
 }
 
 /// Warns if no event was kept, and checks that no events would be lost because of that.
@@ -161,23 +183,13 @@ pub(super) fn check_has_events(run: &RunContext<'_>, logs: &LogReport) -> Result
     if !logs.has_no_events() {
         return Ok(());
     }
-    let records = logs.input.records;
     let input = run.config.input.describe(RecordKind::Log);
-    let finding = if records == 0 {
-        format!("there are no records in {input}")
-    } else if logs.filtered == records {
-        format!("none of the {records} records in {input} is a NextSong event")
-    } else {
-        format!(
-            "none of the {records} records in {input} is kept: {} filtered (page is not NextSong), {} rejected",
-            logs.filtered, logs.input.rejected
-        )
-    };
+    let finding = no_events_finding(&input, logs);
     if run.replayed_run.is_some() {
         return check_replay_has_events(run, finding);
     }
     let hint = match run.logs.wrapper_hint() {
-        Some(wrapper) if records > 0 => wrapper,
+        Some(wrapper) if logs.input.records > 0 => wrapper,
         _ => "check --logs".to_owned(),
     };
     if let Some(forbidden) = forbidden_without_events(run)? {
@@ -186,11 +198,30 @@ pub(super) fn check_has_events(run: &RunContext<'_>, logs: &LogReport) -> Result
             .with_hint(hint)
             .add_hint("use --allow-empty to do it anyway"));
     }
-    if records > 0 {
+    if logs.input.records > 0 {
         run.progress.warn(&format!("{finding}; {hint}"));
     }
     Ok(())
 }
+
+/// Describes why no event was kept. `input` describes the locations of the logs.
+pub(crate) fn no_events_finding(input: &str, logs: &LogReport) -> String {
+    let records = logs.input.records;
+    if records == 0 {
+        format!("there are no records in {input}")
+    } else if logs.filtered == records {
+        format!("none of the {records} records in {input} is a NextSong event")
+    } else {
+        format!(
+            "none of the {records} records in {input} is kept: {} filtered (page is not NextSong), {} rejected",
+            logs.filtered, logs.input.rejected
+        )
+    }
+}
+
+/// What a run without events must not do, unless it is allowed to.
+pub(crate) const LOAD_WITHOUT_EVENTS: &str =
+    "will not load a dataset without events into the warehouse";
 
 /// Checks that a replay without events, which has songs or filtered events, does not replace a dataset with events. It
 /// may be loaded, and be kept beside the run.
@@ -244,9 +275,7 @@ fn forbidden_without_events(run: &RunContext<'_>) -> Result<Option<String>> {
         return Ok(None);
     }
     if config.load_after_run {
-        return Ok(Some(
-            "will not load a dataset without events into the warehouse".to_owned(),
-        ));
+        return Ok(Some(LOAD_WITHOUT_EVENTS.to_owned()));
     }
     forbidden_replacement(run)
 }

@@ -1,29 +1,25 @@
 //! Carries out a run: opens the input, builds all tables, and publishes them.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Instant;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 
-use super::executed_by::executed_by;
-use super::input_source::{InputSource, InputSources};
-use super::input_warnings::warn_about_input;
+use super::input_source::InputSource;
+use super::input_warnings::{warn_about_input, warn_if_no_records};
+use super::reported_run::{ReportedRun, iso_8601, table_sizes};
 use super::run_context::RunContext;
+use super::run_failure::{RunFailure, input_failure, keep_failed_output};
 use super::run_input::open_input;
 use super::source_counter::SourceCounts;
 use super::thread_pool::build_thread_pool;
 use super::timings::Timings;
-use super::{dimensions, logs, peak_rss, reject_limit, replay, songs};
+use super::{dimensions, logs, reject_limit, replay, songs};
 use crate::config::RunConfig;
 use crate::error::Error;
-use crate::model::TableSchema;
-use crate::model::sparkify::SPARKIFY;
 use crate::observer::{Observer, WarningRecorder};
-use crate::output::run_report::{
-    InputReport, LogReport, REPORT_VERSION, RunOutcome, RunReport, StageReport, TableReport,
-};
-use crate::output::{RunId, Staging, TableParts};
+use crate::output::run_report::{EngineName, InputReport, LogReport, RunOutcome, RunReport};
+use crate::output::{RunId, Staging};
 use crate::storage::StoreOpener;
 
 /// Builds the dataset from the configured input and publishes it. If all objects are loaded already, nothing is
@@ -37,43 +33,6 @@ pub(crate) fn run(
     progress: &dyn Observer,
 ) -> std::result::Result<RunReport, RunFailure> {
     run_with_timings(config, progress, &Timings::default())
-}
-
-/// A failed run, which published nothing.
-#[derive(Debug)]
-pub struct RunFailure {
-    /// The error that ended the run.
-    pub error: Error,
-    /// The report of the input, if the run failed because of its content: too many rejects, or no events.
-    pub report: Option<Box<RunReport>>,
-}
-
-impl fmt::Display for RunFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error.fmt(f)
-    }
-}
-
-impl std::error::Error for RunFailure {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        // The error itself is already displayed.
-        self.error.source()
-    }
-}
-
-impl From<Error> for RunFailure {
-    fn from(error: Error) -> Self {
-        Self {
-            error,
-            report: None,
-        }
-    }
-}
-
-impl From<RunFailure> for Error {
-    fn from(failed: RunFailure) -> Self {
-        failed.error
-    }
 }
 
 /// Builds and publishes the dataset like [`run`], and adds its times to `timings`.
@@ -94,15 +53,16 @@ pub(super) fn run_with_timings(
             tracing::info!("found nothing new");
             let run = ReportedRun {
                 id: &RunId::new().to_string(),
+                engine: EngineName::InProcess,
                 replayed_run: None,
                 config,
                 progress,
-                timings,
-                parts: &TableParts::new(),
+                stages: timings.stage_reports(),
+                tables: BTreeMap::new(),
                 began,
                 started_at,
             };
-            return Ok(nothing_new_report(&run, &sources));
+            return Ok(nothing_new_report(run, sources.initial_reports()));
         }
         let locations = sources.resolved_locations();
         let arrangement = config.output_arrangement();
@@ -146,23 +106,6 @@ pub(super) fn run_with_timings(
     })
 }
 
-/// Keeps the rejects and the report of a run that failed because of the content of its input.
-fn keep_failed_output(staging: Staging, error: Error, mut report: Box<RunReport>) -> RunFailure {
-    let kept_in = format!("rejects and report are in {}", staging.failed_location());
-    let mut error_with_location = error.clone().add_hint(kept_in);
-    report.error = Some(error_with_location.to_string());
-    if let Err(keep_error) = staging.keep_failed(&report) {
-        error_with_location = error.add_hint(format!(
-            "rejects and report could not be kept: {keep_error}"
-        ));
-        report.error = Some(error_with_location.to_string());
-    }
-    RunFailure {
-        error: error_with_location,
-        report: Some(report),
-    }
-}
-
 /// Reads the input and writes all tables to the staging area, without publishing them.
 fn build_tables(
     run: &RunContext<'_>,
@@ -181,7 +124,7 @@ fn build_tables(
     run.progress
         .start_phase("songs", Some(run.songs.plan.bytes));
     let songs = songs::read_songs(run)?;
-    warn_if_no_records(run, &run.songs, &songs.counts);
+    warn_if_nothing_read(run, &run.songs, &songs.counts);
     if let Err(error) = reject_limit::check_songs(run, &songs.counts) {
         run.progress.finish_phase();
         let logs = LogReport {
@@ -197,7 +140,7 @@ fn build_tables(
     run.progress.start_phase("logs", Some(run.logs.plan.bytes));
     let logs = logs::process_logs(run, &lookup)?;
     run.progress.finish_phase();
-    warn_if_no_records(run, &run.logs, &logs.counts);
+    warn_if_nothing_read(run, &run.logs, &logs.counts);
     let log_report = LogReport {
         input: logs.counts.report.clone(),
         kept: logs.counts.kept - logs.duplicates,
@@ -228,51 +171,26 @@ fn event_time(milliseconds: Option<i64>) -> Option<String> {
     Some(iso_8601(time))
 }
 
-/// Formats a time in UTC, to the millisecond.
-fn iso_8601(time: DateTime<Utc>) -> String {
-    time.to_rfc3339_opts(SecondsFormat::Millis, true)
-}
-
-/// Creates the failure of a run because of the content of its input. Its report has no tables, because none
-/// is published.
-fn input_failure(error: Error, mut report: RunReport) -> RunFailure {
-    report.status = RunOutcome::Failed;
-    for table in report
-        .tables
-        .values_mut()
-        .chain(report.merge_state.values_mut())
-    {
-        *table = TableReport::default();
-    }
-    RunFailure {
-        error,
-        report: Some(Box::new(report)),
-    }
-}
-
-/// Warns about objects without records, which are valid but seldom intended. If there are no objects, all of
-/// them are loaded already, and there is nothing to warn about. The texts of a replay are not objects.
-fn warn_if_no_records(run: &RunContext<'_>, source: &InputSource, counts: &SourceCounts) {
-    let objects = source.objects.len();
-    if counts.report.records == 0 && objects > 0 && run.replayed_run.is_none() {
-        let name = source.kind.singular();
-        let locations = run.config.input.describe(source.kind);
-        let s = if objects == 1 { "" } else { "s" };
-        run.progress.warn(&format!(
-            "no records in the {objects} {name} object{s} of {locations}"
-        ));
-    }
-}
-
 /// Returns the report of a run that read no object and wrote nothing.
-fn nothing_new_report(run: &ReportedRun<'_>, sources: &InputSources) -> RunReport {
+pub(crate) fn nothing_new_report(
+    run: ReportedRun<'_>,
+    [songs, logs]: [InputReport; 2],
+) -> RunReport {
     let logs = LogReport {
-        input: sources.logs.initial_report(),
+        input: logs,
         ..LogReport::default()
     };
     RunReport {
         status: RunOutcome::NothingNew,
-        ..run.report(sources.songs.initial_report(), logs, 0)
+        ..run.report(songs, logs, 0)
+    }
+}
+
+/// Warns if the objects have no records. The texts of a replay are not objects.
+fn warn_if_nothing_read(run: &RunContext<'_>, source: &InputSource, counts: &SourceCounts) {
+    if run.replayed_run.is_none() {
+        let input = run.config.input.describe(source.kind);
+        warn_if_no_records(source.kind, &input, &counts.report, run.progress);
     }
 }
 
@@ -285,67 +203,14 @@ fn build_report(
 ) -> RunReport {
     let reported = ReportedRun {
         id: run.staging.run_id(),
+        engine: EngineName::InProcess,
         replayed_run: run.replayed_run.as_deref(),
         config: run.config,
         progress: run.progress,
-        timings: run.timings,
-        parts: &run.parts(),
+        stages: run.timings.stage_reports(),
+        tables: table_sizes(&run.parts()),
         began,
         started_at: run.started_at,
     };
     reported.report(songs.report.clone(), logs, matched)
-}
-
-/// What a report says about a run besides its input.
-struct ReportedRun<'a> {
-    id: &'a str,
-    replayed_run: Option<&'a str>,
-    config: &'a RunConfig,
-    progress: &'a WarningRecorder<'a>,
-    timings: &'a Timings,
-    parts: &'a TableParts,
-    began: Instant,
-    started_at: DateTime<Utc>,
-}
-
-impl ReportedRun<'_> {
-    fn report(&self, songs: InputReport, logs: LogReport, matched: u64) -> RunReport {
-        let seconds = self.began.elapsed().as_secs_f64();
-        let bytes = songs.bytes + logs.input.bytes;
-        let total = StageReport::new(seconds, bytes, logs.input.records);
-        RunReport {
-            report_version: REPORT_VERSION,
-            sparkify_version: env!("CARGO_PKG_VERSION").to_owned(),
-            status: RunOutcome::Ok,
-            error: None,
-            run: self.id.to_owned(),
-            replayed_run: self.replayed_run.map(str::to_owned),
-            started_at: iso_8601(self.started_at),
-            finished_at: iso_8601(Utc::now()),
-            executed_by: executed_by(),
-            warnings: self.progress.warnings(),
-            compression: self.config.compression,
-            songs,
-            logs,
-            tables: table_reports(self.parts, SPARKIFY.star),
-            merge_state: table_reports(self.parts, SPARKIFY.merge_state),
-            matched_songplays: matched,
-            stages: self.timings.stage_reports(),
-            total,
-            peak_memory_bytes: peak_rss::peak_rss_bytes(),
-            threads: self.config.threads,
-        }
-    }
-}
-
-fn table_reports(
-    parts: &TableParts,
-    tables: &[&'static TableSchema],
-) -> BTreeMap<String, TableReport> {
-    let report = |table: &&'static TableSchema| {
-        let parts = parts.get(table.name).map(Vec::as_slice);
-        let report = TableReport::from_parts(parts.unwrap_or_default());
-        (table.name.to_owned(), report)
-    };
-    tables.iter().map(report).collect()
 }

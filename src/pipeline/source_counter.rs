@@ -77,6 +77,12 @@ impl SourceCounts {
         self.unknown_keys.add_split(confirmed);
     }
 
+    /// Describes the first reject, if there is one.
+    pub(super) fn first_reject_description(&self) -> Option<&str> {
+        let first = self.first_reject.as_ref();
+        first.map(|first| first.description.as_str())
+    }
+
     /// Lists the unknown keys in the report, after all splits were added.
     pub(super) fn report_unknown_keys(&mut self, source: &InputSource) {
         self.report.unknown_keys = self.unknown_keys.report(source);
