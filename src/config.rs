@@ -34,11 +34,34 @@ pub struct RunConfig {
     /// The objects that the warehouse has, if the dataset is for one: the run leaves them out. A
     /// [`RunJob`](crate::jobs::RunJob) that loads sets them.
     pub loaded_objects: Option<LoadedObjects>,
+    /// What transforms the records.
+    pub engine: Engine,
     /// The codec of the Parquet files.
     pub compression: ParquetCompression,
     /// The sizes in which the input is read. Only tests and benchmarks change them; the tables do not depend on
     /// them.
     pub sizes: IoSizes,
+}
+
+/// What transforms the records into the star schema.
+#[derive(Debug, Clone, Default)]
+pub enum Engine {
+    /// This process, which writes a dataset. A load copies it into a warehouse.
+    #[default]
+    InProcess,
+    /// The Redshift warehouse that the run loads, which copies the raw JSON. The run writes no dataset.
+    Redshift(RedshiftEngineOptions),
+}
+
+/// The options of the engine inside Redshift.
+#[derive(Debug, Clone, Default)]
+pub struct RedshiftEngineOptions {
+    /// The jsonpaths file by which log records are copied. By default the run writes one.
+    pub log_jsonpaths: Option<Location>,
+    /// Whether the tables of raw records stay in the warehouse.
+    pub keep_staging: bool,
+    /// The AWS region of the input and the output, if it is not that of the cluster.
+    pub copy_region: Option<String>,
 }
 
 /// What a run reads.
@@ -164,6 +187,7 @@ impl RunConfig {
             allow_empty: false,
             load_after_run: false,
             loaded_objects: None,
+            engine: Engine::default(),
             compression: ParquetCompression::default(),
             sizes: IoSizes::default(),
         }

@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::io::IsTerminal;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -48,6 +49,30 @@ struct ActivePhase {
     done_bytes: u64,
     started_at: Instant,
     bar: Option<ProgressBar>,
+    /// Prints lines about a phase without a known size, until it is dropped.
+    _ticker: Option<PhaseTicker>,
+}
+
+/// A thread that prints every ten seconds how long a phase has been running. It ends when this is dropped.
+#[derive(Debug)]
+struct PhaseTicker {
+    _alive: Sender<()>,
+}
+
+impl PhaseTicker {
+    fn start(name: String, interval: Duration) -> Self {
+        let (alive, ended) = mpsc::channel();
+        let started_at = Instant::now();
+        let ticker = move || {
+            while ended.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
+                let seconds = started_at.elapsed().as_secs_f64();
+                eprint_line(&format!("{name}: running for {seconds:.0} s"));
+            }
+        };
+        // Without the thread there are only no lines.
+        drop(std::thread::Builder::new().spawn(ticker));
+        Self { _alive: alive }
+    }
 }
 
 impl TerminalProgress {
@@ -75,15 +100,18 @@ impl Observer for TerminalProgress {
     fn start_phase(&self, name: &str, total_bytes: Option<u64>) {
         self.finish_phase();
         let bar = match (self.mode, total_bytes) {
-            // A line shows sizes only.
-            (ProgressMode::Quiet, _) | (ProgressMode::Lines, None) => return,
-            (ProgressMode::Lines, Some(_)) => None,
+            (ProgressMode::Quiet, _) => return,
+            (ProgressMode::Lines, _) => None,
             (ProgressMode::Bars, Some(total_bytes)) => Some(byte_bar(name, total_bytes)),
             (ProgressMode::Bars, None) => Some(spinner(name)),
         };
         if let Some(bar) = &bar {
             show_bar(bar.clone());
         }
+        let ticker = match (self.mode, total_bytes) {
+            (ProgressMode::Lines, None) => Some(PhaseTicker::start(name.to_owned(), LINE_INTERVAL)),
+            _ => None,
+        };
         let now = Instant::now();
         let mut state = self.lock();
         state.next_line_at.get_or_insert(now + LINE_INTERVAL);
@@ -93,6 +121,7 @@ impl Observer for TerminalProgress {
             done_bytes: 0,
             started_at: now,
             bar,
+            _ticker: ticker,
         });
     }
 
@@ -114,7 +143,7 @@ impl Observer for TerminalProgress {
         phase.done_bytes += bytes;
         if let Some(bar) = &phase.bar {
             bar.inc(bytes);
-        } else if next_line_at.is_none_or(|line_at| Instant::now() >= line_at) {
+        } else if phase.total_bytes > 0 && next_line_at.is_none_or(|line_at| Instant::now() >= line_at) {
             *next_line_at = Some(Instant::now() + LINE_INTERVAL);
             eprint_line(&phase.format_line());
         }
@@ -192,6 +221,7 @@ mod tests {
             done_bytes: 500_000,
             started_at: Instant::now(),
             bar: None,
+            _ticker: None,
         };
         let line = phase.format_line();
         let start = "logs: 500.00 kB of 2.00 MB (25%), ";

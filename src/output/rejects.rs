@@ -95,7 +95,10 @@ impl RejectBuffer {
     }
 
     /// Adds a line. Lines that exceed the memory limit spill to the scratch folder of the run.
-    fn push(&mut self, run: &RejectContext, line: &RejectLine<'_>) -> Result<()> {
+    ///
+    /// # Errors
+    /// Returns an error if they cannot be written there.
+    pub(crate) fn push(&mut self, run: &RejectContext, line: &RejectLine<'_>) -> Result<()> {
         let scratch = &run.scratch_dir;
         let spool_error = |e: std::io::Error| Error::io("cannot write rejects to", scratch, e);
         let mut bytes = serde_json::to_vec(line).map_err(|e| spool_error(e.into()))?;

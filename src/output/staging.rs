@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use arrow_schema::SchemaRef;
 use serde::Serialize;
@@ -231,12 +231,16 @@ impl Staging {
             &self.store.display(&key),
             line_shift,
         )?;
-        let mut written = self
-            .reject_files
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut written = self.reject_files();
+        // A load that is attempted again writes the rejects again.
+        written.retain(|(other, _)| *other != object);
         written.push((object, bytes));
         Ok(())
+    }
+
+    /// Returns the store of the run.
+    pub(crate) fn store(&self) -> &dyn Store {
+        self.store.as_ref()
     }
 
     /// Returns what the rejects of the run have in common.
@@ -274,6 +278,31 @@ impl Staging {
                     failed.and_then(|failed| failed.map_or(Ok(()), LeftoverRunDir::remove));
                 Ok(warning.or(removed.err()))
             }
+            StagingTarget::SideBySide(run, _lock) => run.publish(),
+        }
+    }
+
+    /// Writes the report of a run that has no dataset, which marks the run as complete. It replaces the report of an
+    /// earlier attempt.
+    ///
+    /// # Errors
+    /// Returns an error if it cannot be written, or if a reject file was removed after it was written.
+    pub(crate) fn write_report_without_dataset(&self, report: &RunReport) -> Result<()> {
+        let mut written = self.reject_files().clone();
+        self.verify_written(&written)?;
+        let bytes = self.write_json(RunObject::Report, report)?;
+        written.push((RunObject::Report, bytes));
+        // Verified again in case a `sparkify clean` did not see the report: see `publish::side_by_side`.
+        self.verify_written(&written)
+    }
+
+    /// Makes a run known whose report is written. Returns a warning if a newer run remains the latest.
+    ///
+    /// # Errors
+    /// Returns an error if `latest.json` cannot be written.
+    pub(crate) fn publish_reported(self) -> Result<Option<Error>> {
+        match self.target {
+            StagingTarget::Replace(folder) => folder.publish(),
             StagingTarget::SideBySide(run, _lock) => run.publish(),
         }
     }
@@ -325,14 +354,15 @@ impl Staging {
         }
     }
 
+    fn reject_files(&self) -> MutexGuard<'_, WrittenObjects> {
+        self.reject_files
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Verifies that all objects exist, and writes the manifests (in S3) and then the report.
     fn write_report(&self, report: &RunReport, parts: &TableParts) -> Result<()> {
-        let reject_files = self
-            .reject_files
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let mut written = reject_files.clone();
-        drop(reject_files);
+        let mut written = self.reject_files().clone();
         for table in SPARKIFY.dataset_tables() {
             written.extend(parts_of(parts, table).iter().map(|part| {
                 let number = part.number;

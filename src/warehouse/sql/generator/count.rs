@@ -3,7 +3,7 @@
 use super::expression::equal;
 use super::temp_table::staged_name;
 use crate::input::RecordKind;
-use crate::model::{EngineValue, Model, TableRule, TableSchema};
+use crate::model::{ColumnType, EngineValue, Model, TableRule, TableSchema, ValueSource};
 use crate::warehouse::sql::statement::{Check, Effect, Statement};
 
 /// Returns the query that counts the rows of the staging tables.
@@ -40,6 +40,26 @@ WHERE l.{first_key} IS NULL",
     check(Check::MergeState, with_state.map(count)).with_comment(
         "The rows of the warehouse that staged rows are merged with, but whose merge state is missing. Every count must be 0.",
     )
+}
+
+/// Returns the query for what the report of a run says about the staged rows of the fact table: how many match a row of
+/// the lookup table, and the time of the first and of the last, as in ISO 8601.
+pub(crate) fn fact_summary_statement(model: &Model) -> Statement {
+    let (fact, _) = model.fact();
+    let matched = fact.columns.iter().find(|column| matches!(column.source, ValueSource::Lookup(_)));
+    let matched = matched.map_or("*", |column| column.name);
+    let mut columns = vec![format!("COUNT({matched}) AS matched")];
+    let time = fact.columns.iter().find(|column| column.ty == ColumnType::Timestamp);
+    columns.extend(time.into_iter().flat_map(|time| {
+        [("MIN", "oldest"), ("MAX", "newest")].map(|(function, name)| {
+            format!(
+                "TO_CHAR({function}({}), 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') AS {name}",
+                time.name
+            )
+        })
+    }));
+    let sql = format!("SELECT\n    {}\nFROM {}", columns.join(",\n    "), staged_name(fact));
+    Statement::new(Effect::Check(Check::FactSummary), sql)
 }
 
 /// Returns the query that counts by how many rows the tables of the star schema have grown. It has no rows if no table

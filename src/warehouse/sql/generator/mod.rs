@@ -33,7 +33,7 @@ mod verify;
 pub(crate) use constraints::with_constraints_dropped;
 pub(crate) use copy::{RowSource, copy_statement};
 pub(crate) use count::{
-    LOADED_SONGS, emptied_statement, has_rows_query, missing_state_statement,
+    LOADED_SONGS, emptied_statement, fact_summary_statement, has_rows_query, missing_state_statement,
     nonempty_tables_query, row_deltas_statement, staged_rows_statement,
 };
 pub(crate) use create::create_statements;

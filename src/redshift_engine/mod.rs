@@ -1,0 +1,20 @@
+//! The engine inside Redshift: the warehouse copies the raw JSON from S3 and transforms it by SQL, with the same result as
+//! the engine in this process.
+//!
+//! `list objects -> manifests -> COPY ... FORMAT AS JSON -> checks -> transform -> merge`
+//!
+//! - `run` lists the input, writes the manifests, and publishes the report. `raw_source` fills the staging tables of the
+//!   load: everything from the first COPY to the COMMIT is one transaction, which `warehouse::load` runs.
+//! - `load_errors` are the records that COPY could not read, `rejected_records` those that the checks rejected. `rejects`
+//!   writes both to the reject files. `record_counts` counts what became of the records, and `reported_counts` adds that up
+//!   for the report and holds it against the limits.
+
+mod load_errors;
+mod raw_source;
+mod record_counts;
+mod rejected_records;
+mod rejects;
+mod reported_counts;
+mod run;
+
+pub(crate) use run::{RedshiftRun, load_script, run};
