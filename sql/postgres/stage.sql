@@ -57,8 +57,8 @@ CREATE TEMP TABLE staged_source_objects (
     object           VARCHAR(4096) COLLATE "C" NOT NULL,
     etag             VARCHAR(256) COLLATE "C" NOT NULL,
     rows             BIGINT NOT NULL,
-    rejected_records BIGINT NOT NULL,
-    rejected_bytes   BIGINT NOT NULL
+    rejected_records BIGINT,
+    rejected_bytes   BIGINT
 ) ON COMMIT DROP;
 
 -- Primary and foreign keys that the load drops, and adds again unchanged.

@@ -54,6 +54,6 @@ CREATE TEMP TABLE staged_source_objects (
     object           VARCHAR(4096) NOT NULL,
     etag             VARCHAR(256) NOT NULL,
     rows             BIGINT NOT NULL,
-    rejected_records BIGINT NOT NULL,
-    rejected_bytes   BIGINT NOT NULL
+    rejected_records BIGINT,
+    rejected_bytes   BIGINT
 );

@@ -52,7 +52,7 @@ impl FieldType {
 }
 
 /// A key that becomes a column. All other keys of a record are ignored, whatever their values.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecordField {
     /// The key, matched exactly after its escapes are decoded.
     pub key: &'static str,
@@ -63,7 +63,7 @@ pub struct RecordField {
 }
 
 /// A filter that keeps only records whose `key` has exactly the text `value`.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecordFilter {
     /// The key whose value is compared.
     pub key: &'static str,
@@ -72,7 +72,7 @@ pub struct RecordFilter {
 }
 
 /// The schema of one kind of record.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecordSchema {
     /// The name of the kind.
     pub name: &'static str,

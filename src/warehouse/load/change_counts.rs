@@ -40,6 +40,9 @@ pub(super) fn record_effect(changes: &mut ChangeCounts, effect: Effect, rows: u6
         | Effect::DropConstraints
         | Effect::Constraints
         | Effect::Copy(_)
+        | Effect::CopyRecords(_)
+        | Effect::CopySourceObjects
+        | Effect::Transform(_)
         | Effect::Check(_)
         | Effect::Commit => return,
     };

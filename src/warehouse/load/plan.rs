@@ -155,6 +155,9 @@ mod tests {
             let (start, table) = match effect {
                 Effect::Lock => ("LOCK ", Some(SPARKIFY.load_history)),
                 Effect::Copy(table) => ("COPY staged_", Some(*table)),
+                Effect::CopyRecords(_) => ("COPY staging_", None),
+                Effect::CopySourceObjects => ("COPY staging_objects", None),
+                Effect::Transform(table) => ("INSERT INTO staged_", Some(*table)),
                 Effect::Insert(table) => ("INSERT INTO ", Some(*table)),
                 Effect::Update(table) => ("UPDATE ", Some(*table)),
                 Effect::Delete(table) => ("DELETE FROM ", Some(*table)),

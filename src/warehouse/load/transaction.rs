@@ -98,6 +98,9 @@ impl<'a> LoadTransaction<'a> {
             | Effect::Temporary
             | Effect::DropConstraints
             | Effect::Constraints
+            | Effect::CopyRecords(_)
+            | Effect::CopySourceObjects
+            | Effect::Transform(_)
             | Effect::Insert(_)
             | Effect::Update(_)
             | Effect::Delete(_) => self.execute(statement)?,
@@ -120,6 +123,9 @@ impl<'a> LoadTransaction<'a> {
             Effect::Check(Check::RowDeltas) => {
                 check_row_deltas(&self.query(statement)?, &self.state.changes).map_err(fatal)?;
             }
+            Effect::Check(
+                Check::LoadErrors(_) | Check::RecordCounts | Check::RejectedRecords(_),
+            ) => drop(self.query(statement)?),
             Effect::Commit => self.commit(statement)?,
         }
         Ok(ControlFlow::Continue(()))
@@ -215,7 +221,16 @@ impl LoadStage {
     /// Returns the stage of a statement that follows one of this stage.
     fn at(self, effect: Effect) -> Self {
         match effect {
-            Effect::Copy(_) | Effect::Check(Check::StagedRows) => Self::Copy,
+            Effect::Copy(_)
+            | Effect::CopyRecords(_)
+            | Effect::CopySourceObjects
+            | Effect::Transform(_)
+            | Effect::Check(
+                Check::StagedRows
+                | Check::LoadErrors(_)
+                | Check::RecordCounts
+                | Check::RejectedRecords(_),
+            ) => Self::Copy,
             Effect::Check(Check::MergeState) => Self::Merge,
             Effect::Check(Check::MergedRows | Check::RowDeltas) => Self::Verify,
             Effect::Commit => Self::Commit,

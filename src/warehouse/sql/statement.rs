@@ -1,6 +1,6 @@
 //! Describes a statement of SQL together with what is known of it, so that nothing has to read its text.
 
-use crate::model::TableSchema;
+use crate::model::{RecordSchema, TableSchema};
 
 /// A statement, without the semicolon at its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +31,8 @@ pub(crate) enum Effect {
     Alter(&'static TableSchema),
     /// Drops a table.
     Drop(&'static TableSchema),
-    /// Creates or changes what ends with the session or the transaction: temporary tables, settings, statistics.
+    /// Creates or changes what ends with the session or the transaction: temporary tables, settings, statistics. The tables
+    /// of raw records are among them, although they may be kept.
     Temporary,
     /// Drops the constraints that the load adds again.
     DropConstraints,
@@ -39,6 +40,12 @@ pub(crate) enum Effect {
     Constraints,
     /// Fills the staging table of a table.
     Copy(&'static TableSchema),
+    /// Adds raw records to the table of their kind.
+    CopyRecords(&'static RecordSchema),
+    /// Fills the table of the objects that raw records are copied from.
+    CopySourceObjects,
+    /// Fills the staging table of a table with what follows from the raw records.
+    Transform(&'static TableSchema),
     /// Inserts rows into a table.
     Insert(&'static TableSchema),
     /// Updates rows of a table.
@@ -64,6 +71,13 @@ pub(crate) enum Check {
     MergedRows,
     /// By how many rows the tables have grown, if a table has side effects such as triggers: name of the table and count.
     RowDeltas,
+    /// The errors of the COPY of raw records before it, a row each: object, line, column, code, message and the beginning of
+    /// the record's text.
+    LoadErrors(&'static RecordSchema),
+    /// The number of raw records of each kind: name of the record, staged, filtered, rejected, valid and distinct records.
+    RecordCounts,
+    /// The rejected records of a kind: reason, key, detail and all staged columns.
+    RejectedRecords(&'static RecordSchema),
 }
 
 impl Statement {

@@ -27,6 +27,7 @@ mod temp_table;
 #[cfg(test)]
 mod tests;
 mod transaction;
+mod transform;
 mod upgrade;
 mod verify;
 
@@ -45,6 +46,12 @@ pub use script::{SqlScript, sql_scripts};
 pub(crate) use stage::staging_statements;
 pub(crate) use transaction::{
     begin_statement, commit_statement, lock_statement, lock_table_statement,
+};
+pub(crate) use transform::{
+    CopyRejects, JsonSource, LoadErrorView, StagingColumn, check_statements, insert_copy_rejects,
+    load_errors_statement, raw_copy_statement, raw_staging_statements, record_counts_statement,
+    rejected_records_statement, source_list_copy_statement, staging_columns, staging_table,
+    transform_statements,
 };
 pub use upgrade::TableChange;
 pub(crate) use upgrade::{changes_since_first_version, upgrade_lock_statement, upgrade_statements};

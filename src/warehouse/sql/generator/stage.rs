@@ -4,7 +4,7 @@ use super::column::column_definitions;
 use super::constraints::constraint_statements;
 use super::list::wrapped_list;
 use super::temp_table::staged_name;
-use crate::model::{Model, TableRule, TableSchema};
+use crate::model::{ColumnSchema, Model, TableRule, TableSchema};
 use crate::warehouse::dialect::Dialect;
 use crate::warehouse::sql::statement::{Effect, Statement};
 
@@ -51,9 +51,10 @@ fn staging_tables(model: &Model, dialect: Dialect) -> Vec<Statement> {
     let create = |table: &TableSchema| {
         let staged = staged_name(table);
         let columns = match table.rule {
-            // The warehouse has no such table.
+            // The warehouse has no such table. The history may lack what is not known of an object.
             TableRule::SourceObjects => {
-                let columns = column_definitions(table.columns, dialect).join(",\n    ");
+                let columns = source_object_columns(model);
+                let columns = column_definitions(&columns, dialect).join(",\n    ");
                 format!("\n    {columns}\n")
             }
             TableRule::Fact(_)
@@ -67,6 +68,20 @@ fn staging_tables(model: &Model, dialect: Dialect) -> Vec<Statement> {
     };
     let tables = model.dataset_tables_by_dependency().into_iter();
     tables.map(create).collect()
+}
+
+/// Returns the columns of the source objects, as the load history has them.
+fn source_object_columns(model: &Model) -> Vec<ColumnSchema> {
+    let in_history = |column: &ColumnSchema| {
+        let mut columns = model.load_history.columns.iter();
+        let recorded = columns.find(|recorded| recorded.source == column.source);
+        ColumnSchema {
+            nullable: recorded.is_some_and(|recorded| recorded.nullable),
+            ..*column
+        }
+    };
+    let columns = model.source_objects().columns.iter();
+    columns.map(in_history).collect()
 }
 
 fn tables_with_side_effects(model: &Model) -> Statement {

@@ -1,0 +1,24 @@
+//! Generates the SQL that stages raw records in Redshift and derives the staged tables from them: what the engine in this
+//! program does with records, as statements. The files of `sql/redshift/transform` are its output.
+//!
+//! - `raw_staging` creates the tables of raw records, `raw_copy` fills them, and `load_errors` asks what COPY rejected.
+//! - `checks` separates valid records from rejected ones, and `record_counts` counts both.
+//! - `statements` fills the staged tables of the star schema from the valid records.
+
+mod checks;
+mod load_errors;
+mod raw_copy;
+mod raw_staging;
+mod record_counts;
+mod statements;
+
+pub(crate) use checks::{check_statements, rejected_records_statement};
+pub(crate) use load_errors::{
+    CopyRejects, LoadErrorView, insert_copy_rejects, load_errors_statement,
+};
+pub(crate) use raw_copy::{JsonSource, raw_copy_statement, source_list_copy_statement};
+pub(crate) use raw_staging::{
+    StagingColumn, raw_staging_statements, staging_columns, staging_table,
+};
+pub(crate) use record_counts::record_counts_statement;
+pub(crate) use statements::transform_statements;

@@ -1,0 +1,174 @@
+//! Creates the tables that raw records are copied into.
+
+use crate::model::{ColumnSchema, ColumnType, EngineValue, Model, RecordSchema};
+use crate::warehouse::dialect::Dialect;
+use crate::warehouse::sql::generator::column::column_definitions;
+use crate::warehouse::sql::statement::{Effect, Statement};
+
+/// The type of all columns of raw records: texts of the maximum length.
+pub(super) const RAW_TYPE: &str = "VARCHAR(65535)";
+
+/// The table of the objects that are copied.
+pub(super) const SOURCE_LIST: &str = "staging_objects";
+
+/// The table of the records that COPY could not read, by object.
+pub(super) const COPY_REJECTS: &str = "copy_rejects";
+
+/// A column of a table of raw records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StagingColumn {
+    /// The key whose values it has.
+    pub key: &'static str,
+    /// The name of the column: the key in lower case.
+    pub name: String,
+}
+
+/// Returns the name of the table of raw records of a kind.
+pub(crate) fn staging_table(record: &RecordSchema) -> String {
+    format!("staging_{}s", record.name)
+}
+
+/// Returns the columns of the table of raw records of a kind: one for each known key, in the alphabetical order of their
+/// names.
+pub(crate) fn staging_columns(record: &RecordSchema) -> Vec<StagingColumn> {
+    let fields = record.fields.iter().map(|field| field.key);
+    let filter = record.filter.iter().map(|filter| filter.key);
+    let keys = fields
+        .chain(filter)
+        .chain(record.unused_keys.iter().copied());
+    let mut columns: Vec<_> = keys
+        .map(|key| StagingColumn {
+            key,
+            name: column_name(key),
+        })
+        .collect();
+    columns.sort_by(|left, right| left.name.cmp(&right.name));
+    columns
+}
+
+/// Returns the name of the column that has the values of a key. Redshift writes all names in lower case.
+pub(super) fn column_name(key: &str) -> String {
+    key.to_ascii_lowercase()
+}
+
+/// Returns the columns of the source objects that are known before COPY.
+pub(super) fn source_list_columns(model: &Model) -> Vec<ColumnSchema> {
+    let values = [
+        EngineValue::ObjectKind,
+        EngineValue::ObjectName,
+        EngineValue::ObjectVersion,
+    ];
+    values.map(|value| source_column(model, value)).to_vec()
+}
+
+/// Returns the column of the source objects that has a value.
+#[expect(
+    clippy::expect_used,
+    reason = "the check of a model ensures that the source objects have all values"
+)]
+pub(super) fn source_column(model: &Model, value: EngineValue) -> ColumnSchema {
+    let column = model.source_objects().engine_column(value);
+    *column.expect("the source objects have this value")
+}
+
+/// Returns the statements that create the tables of raw records, and those of the objects that they are from. With `keep`
+/// the raw records stay after the load, and replace those of an earlier load.
+pub(crate) fn raw_staging_statements(model: &Model, keep: bool) -> Vec<Statement> {
+    let mut statements = Vec::new();
+    for record in model.records {
+        let table = staging_table(record);
+        let columns = staging_columns(record);
+        let width = columns.iter().map(|column| column.name.len()).max();
+        let definition =
+            |column: &StagingColumn| format!("{:1$} {RAW_TYPE}", column.name, width.unwrap_or(0));
+        let definitions: Vec<_> = columns.iter().map(definition).collect();
+        let temp = if keep { "" } else { "TEMP " };
+        if keep {
+            statements.push(temporary(format!("DROP TABLE IF EXISTS {table}")));
+        }
+        statements.push(temporary(format!(
+            "CREATE {temp}TABLE {table} (\n    {}\n)",
+            definitions.join(",\n    ")
+        )));
+    }
+    statements[0].comment =
+        "The raw records: all values as text, null if a record lacks the key.".to_owned();
+
+    let source_list = source_list_columns(model);
+    statements.push(
+        create_temp(SOURCE_LIST, &source_list)
+            .with_comment("The objects that the records are copied from."),
+    );
+    let rejects = [source_list[0], source_list[1], rejected_column(model)];
+    statements.push(create_temp(COPY_REJECTS, &rejects).with_comment(
+        "The records that COPY could not read, by object. Its error views know them.",
+    ));
+    statements
+}
+
+/// Returns the column of the number of rejected records.
+pub(super) fn rejected_column(model: &Model) -> ColumnSchema {
+    let column = source_column(model, EngineValue::RejectedRecords);
+    debug_assert_eq!(column.ty, ColumnType::BigInt);
+    column
+}
+
+fn create_temp(name: &str, columns: &[ColumnSchema]) -> Statement {
+    let columns = column_definitions(columns, Dialect::Redshift).join(",\n    ");
+    temporary(format!("CREATE TEMP TABLE {name} (\n    {columns}\n)"))
+}
+
+fn temporary(sql: String) -> Statement {
+    Statement::new(Effect::Temporary, sql)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::sparkify::{EVENT_RECORD, SONG_RECORD, SPARKIFY};
+
+    /// The order is that of the public `log_json_path.json`.
+    #[test]
+    fn columns_of_events_are_in_the_order_of_the_public_paths() {
+        let keys: Vec<_> = staging_columns(&EVENT_RECORD)
+            .iter()
+            .map(|column| column.key)
+            .collect();
+        let expected = [
+            "artist",
+            "auth",
+            "firstName",
+            "gender",
+            "itemInSession",
+            "lastName",
+            "length",
+            "level",
+            "location",
+            "method",
+            "page",
+            "registration",
+            "sessionId",
+            "song",
+            "status",
+            "ts",
+            "userAgent",
+            "userId",
+        ];
+        assert_eq!(keys, expected);
+        assert_eq!(staging_columns(&EVENT_RECORD)[4].name, "iteminsession");
+    }
+
+    #[test]
+    fn tables_of_raw_records_are_kept_on_demand() {
+        let sql = |keep| -> Vec<String> {
+            let statements = raw_staging_statements(&SPARKIFY, keep).into_iter();
+            statements.map(|statement| statement.sql).collect()
+        };
+        let songs = staging_table(&SONG_RECORD);
+        assert!(sql(false)[0].starts_with(&format!("CREATE TEMP TABLE {songs} (")));
+        assert_eq!(sql(true)[0], format!("DROP TABLE IF EXISTS {songs}"));
+        assert!(sql(true)[1].starts_with(&format!("CREATE TABLE {songs} (")));
+        // The others belong to the load.
+        assert_eq!(sql(false)[2..], sql(true)[4..]);
+    }
+}
