@@ -7,5 +7,5 @@ pub(crate) mod error;
 mod partial_config;
 mod pgpass;
 pub(crate) mod session;
-mod statement_log;
+pub(crate) mod statement_log;
 pub(crate) mod tls;

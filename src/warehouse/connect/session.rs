@@ -49,6 +49,7 @@ pub(crate) type ResultRow = Vec<Option<String>>;
 /// An open connection to a warehouse.
 pub struct WarehouseSession {
     client: Client,
+    dialect: Dialect,
 }
 
 impl WarehouseSession {
@@ -60,7 +61,10 @@ impl WarehouseSession {
     pub fn open(connection: &ConnectionConfig) -> Result<Self> {
         let _span = tracing::info_span!("connect", warehouse = %connection).entered();
         let client = connect_with_timeout(connection)?;
-        let mut session = Self { client };
+        let mut session = Self {
+            client,
+            dialect: connection.dialect,
+        };
         session.ensure_dialect(connection)?;
         if connection.dialect == Dialect::Postgres {
             session.enable_keepalive();
@@ -109,6 +113,18 @@ impl WarehouseSession {
     /// Returns an error if the statement fails.
     pub fn execute(&mut self, sql: &str) -> std::result::Result<u64, StatementError> {
         Ok(affected_rows(&self.simple_query(sql)?))
+    }
+
+    /// Logs the id that Redshift gave the last statement, at debug level. System views have more about it.
+    pub fn log_query_id(&mut self) {
+        if self.dialect == Dialect::Redshift && tracing::enabled!(tracing::Level::DEBUG) {
+            match self.query("SELECT pg_last_query_id()").as_deref() {
+                Ok([row]) if let [Some(query_id)] = row.as_slice() => {
+                    tracing::debug!(query_id, "id of the statement");
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Runs a COPY from S3 in Redshift. An error includes the details from the load error views.

@@ -29,7 +29,7 @@ impl<'a> RunningStatement<'a> {
 
     /// Logs that the statement ended, and how many rows it returned or changed.
     pub(super) fn log_result(&self, result: Result<u64, &StatementError>) {
-        let statement = summary(self.sql);
+        let statement = statement_summary(self.sql);
         let seconds = self.started.elapsed().as_secs_f64();
         match result {
             Ok(rows) => tracing::debug!(statement, rows, seconds, "statement executed"),
@@ -41,7 +41,7 @@ impl<'a> RunningStatement<'a> {
 }
 
 /// Returns the beginning of a statement on one line. If more follows, it ends in `…`.
-fn summary(sql: &str) -> String {
+pub(crate) fn statement_summary(sql: &str) -> String {
     let mut words = sql.split_whitespace();
     let mut summary = words.next().unwrap_or_default().to_owned();
     for word in words {
@@ -72,7 +72,7 @@ mod tests {
             ),
             ("", ""),
         ] {
-            assert_eq!(summary(sql), expected);
+            assert_eq!(statement_summary(sql), expected);
         }
     }
 }

@@ -97,11 +97,10 @@ impl LoadSource for DatasetSource<'_> {
         self.dataset.location().to_string()
     }
 
-    fn bytes(&self) -> u64 {
+    fn bytes(&self) -> Option<u64> {
         let tables = SPARKIFY.dataset_tables();
-        tables
-            .map(|table| self.dataset.table_report(table).bytes)
-            .sum()
+        let bytes = tables.map(|table| self.dataset.table_report(table).bytes);
+        Some(bytes.sum())
     }
 
     fn statements(&self, warehouse: &WarehouseConfig) -> Result<Vec<Statement>> {
@@ -111,6 +110,13 @@ impl LoadSource for DatasetSource<'_> {
             manifest: &|table| self.dataset.manifest_url(table),
             has_rows: &|table| self.dataset.table_report(table).rows > 0,
         })
+    }
+
+    fn prepare_attempt(
+        &mut self,
+        _session: &mut WarehouseSession,
+    ) -> std::result::Result<(), StatementError> {
+        Ok(())
     }
 
     fn run_statement(

@@ -18,8 +18,9 @@ pub(crate) trait LoadSource {
     /// Returns the name of the source for messages.
     fn name(&self) -> String;
 
-    /// Returns the size of what the warehouse copies, in bytes.
-    fn bytes(&self) -> u64;
+    /// Returns the size of what the warehouse copies, in bytes, if the progress of the copy is known. Otherwise each
+    /// statement is a phase of the progress.
+    fn bytes(&self) -> Option<u64>;
 
     /// Returns the statements that fill the staging tables.
     ///
@@ -27,7 +28,16 @@ pub(crate) trait LoadSource {
     /// Returns an error if a name cannot be quoted in SQL.
     fn statements(&self, warehouse: &WarehouseConfig) -> Result<Vec<Statement>>;
 
-    /// Runs one of these statements.
+    /// Prepares an attempt of the load, before its transaction begins.
+    ///
+    /// # Errors
+    /// Returns an error if the session does not work.
+    fn prepare_attempt(
+        &mut self,
+        session: &mut WarehouseSession,
+    ) -> std::result::Result<(), StatementError>;
+
+    /// Runs one of these statements. Statements for temporary objects are not among them.
     ///
     /// # Errors
     /// Returns an error if the statement fails, or if its result must not be loaded.

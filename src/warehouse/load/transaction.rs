@@ -17,6 +17,7 @@ use crate::observer::Observer;
 use crate::warehouse::connect::error::{ErrorClass, StatementError, fatal};
 use crate::warehouse::connect::session::{ResultRow, WarehouseSession};
 use crate::warehouse::create_tables::missing_table_ddl;
+use crate::warehouse::connect::statement_log::statement_summary;
 use crate::warehouse::lock_wait::{execute_statement, warn_if_blocked};
 use crate::warehouse::sql::statement::{Check, Effect, Statement};
 
@@ -57,6 +58,7 @@ impl<'a> LoadTransaction<'a> {
             LoadMode::Incremental => ensure_mergeable(session).map(|()| Vec::new()),
             LoadMode::FullRefresh { .. } => ensure_refreshable(session),
         })?;
+        source.prepare_attempt(session)?;
         Ok(Self {
             load,
             source,
@@ -69,7 +71,9 @@ impl<'a> LoadTransaction<'a> {
 
     /// Runs all statements, and records their effects in the state.
     pub(super) fn run(mut self, statements: &[Statement]) -> Result<()> {
-        self.progress.start_phase("load", Some(self.source.bytes()));
+        if let Some(bytes) = self.source.bytes() {
+            self.progress.start_phase("load", Some(bytes));
+        }
         let mut stage = LoadStage::Stage;
         let mut span = stage.span().entered();
         for statement in statements {
@@ -90,6 +94,10 @@ impl<'a> LoadTransaction<'a> {
 
     /// Runs one statement. Breaks if the load turns out to be committed already.
     fn run_statement(&mut self, statement: &Statement) -> Result<ControlFlow<()>> {
+        if self.source.bytes().is_none() {
+            self.progress
+                .start_phase(&statement_summary(&statement.sql), None);
+        }
         match statement.effect {
             Effect::Begin
             | Effect::Create(_)
@@ -98,18 +106,23 @@ impl<'a> LoadTransaction<'a> {
             | Effect::Temporary
             | Effect::DropConstraints
             | Effect::Constraints
-            | Effect::CopyRecords(_)
-            | Effect::CopySourceObjects
-            | Effect::Transform(_)
             | Effect::Insert(_)
             | Effect::Update(_)
             | Effect::Delete(_) => self.execute(statement)?,
             Effect::Lock => self.lock_tables(statement)?,
             Effect::LoadedRuns => return self.check_loaded_runs(statement),
-            Effect::Copy(_) => {
-                self.source
-                    .run_statement(self.session, statement, self.progress)?;
-            }
+            Effect::Copy(_)
+            | Effect::CopyRecords(_)
+            | Effect::CopySourceObjects
+            | Effect::Transform(_)
+            | Effect::Check(
+                Check::LoadErrors(_)
+                | Check::RecordCounts
+                | Check::RejectedRecords(_)
+                | Check::FactSummary,
+            ) => self
+                .source
+                .run_statement(self.session, statement, self.progress)?,
             Effect::Check(Check::StagedRows) => self.check_staged_rows(statement)?,
             Effect::Check(Check::Emptied) => {
                 check_emptied(self.query(statement)?).map_err(fatal)?;
@@ -123,9 +136,6 @@ impl<'a> LoadTransaction<'a> {
             Effect::Check(Check::RowDeltas) => {
                 check_row_deltas(&self.query(statement)?, &self.state.changes).map_err(fatal)?;
             }
-            Effect::Check(
-                Check::LoadErrors(_) | Check::RecordCounts | Check::RejectedRecords(_),
-            ) => drop(self.query(statement)?),
             Effect::Commit => self.commit(statement)?,
         }
         Ok(ControlFlow::Continue(()))
@@ -137,6 +147,7 @@ impl<'a> LoadTransaction<'a> {
 
     fn execute(&mut self, statement: &Statement) -> Result<()> {
         let rows = execute_statement(self.session, statement, self.progress)?;
+        self.session.log_query_id();
         record_effect(&mut self.state.changes, statement.effect, rows);
         Ok(())
     }
@@ -183,7 +194,9 @@ impl<'a> LoadTransaction<'a> {
                 counts.rows = rows;
             }
         }
-        self.progress.start_phase("merge", None);
+        if self.source.bytes().is_some() {
+            self.progress.start_phase("merge", None);
+        }
         Ok(())
     }
 

@@ -78,6 +78,9 @@ pub(crate) enum Check {
     RecordCounts,
     /// The rejected records of a kind: reason, key, detail and all staged columns.
     RejectedRecords(&'static RecordSchema),
+    /// What the report of a run says about the staged rows of the fact table: how many match a row of the lookup table, and
+    /// the time of the first and of the last.
+    FactSummary,
 }
 
 impl Statement {

@@ -20,7 +20,25 @@ pub(crate) fn load_errors_statement(
     view: LoadErrorView,
 ) -> Statement {
     let sql = match view {
-        LoadErrorView::Stl => {
+        LoadErrorView::Stl => load_errors_query(view, "query = pg_last_copy_id()"),
+        LoadErrorView::Sys => load_errors_query(view, "query_id = pg_last_copy_id()"),
+    };
+    Statement::new(Effect::Check(Check::LoadErrors(record)), sql)
+}
+
+/// Returns the query for the same columns of the errors of a COPY of this session that failed. `last_copy` is the id of the
+/// last COPY before it.
+pub(crate) fn failed_copy_errors_query(view: LoadErrorView, last_copy: u64) -> String {
+    let condition = match view {
+        LoadErrorView::Stl => format!("session = pg_backend_pid() AND query > {last_copy}"),
+        LoadErrorView::Sys => format!("session_id = pg_backend_pid() AND query_id > {last_copy}"),
+    };
+    load_errors_query(view, &condition)
+}
+
+fn load_errors_query(view: LoadErrorView, condition: &str) -> String {
+    match view {
+        LoadErrorView::Stl => format!(
             "SELECT
     RTRIM(filename) AS object,
     line_number AS line,
@@ -29,10 +47,10 @@ pub(crate) fn load_errors_statement(
     RTRIM(err_reason) AS message,
     RTRIM(raw_line) AS raw_text
 FROM stl_load_errors
-WHERE query = pg_last_copy_id()
+WHERE {condition}
 ORDER BY object, line"
-        }
-        LoadErrorView::Sys => {
+        ),
+        LoadErrorView::Sys => format!(
             "SELECT
     RTRIM(file_name) AS object,
     line_number AS line,
@@ -41,11 +59,10 @@ ORDER BY object, line"
     RTRIM(error_message) AS message,
     '' AS raw_text
 FROM sys_load_error_detail
-WHERE query_id = pg_last_copy_id()
+WHERE {condition}
 ORDER BY object, line"
-        }
-    };
-    Statement::new(Effect::Check(Check::LoadErrors(record)), sql)
+        ),
+    }
 }
 
 /// The number of records of an object that COPY could not read.
