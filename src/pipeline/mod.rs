@@ -17,6 +17,7 @@ mod executed_by;
 mod input_source;
 mod input_warnings;
 mod instrumented_runs;
+mod listed_input;
 mod listing;
 mod logs;
 mod peak_rss;
