@@ -11,6 +11,7 @@ mod layout;
 mod parquet;
 mod publish;
 mod published_dataset;
+pub(crate) mod raw_staging;
 mod reject_file;
 pub(crate) mod reject_groups;
 mod reject_line;
