@@ -41,9 +41,18 @@ pub mod model {
 }
 
 pub mod output {
-    //! Rows to Parquet.
+    //! Rows to Parquet, and what Redshift needs to read the input by itself.
 
+    pub use crate::output::raw_staging::{
+        GivenJsonPaths, RawCopy, RawObject, RawSource, RawStagingPlan,
+    };
     pub use crate::output::{PartInfo, PartWriter};
+}
+
+pub mod pipeline {
+    //! The input of a run.
+
+    pub use crate::pipeline::{RawInput, list_raw_input};
 }
 
 pub mod star {

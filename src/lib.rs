@@ -16,6 +16,9 @@
 //! warehouse    Parquet parts -> the tables of Redshift or PostgreSQL, in one transaction
 //! ```
 //!
+//! The warehouse can also build the star schema itself: `redshift_engine` lets Redshift copy the raw JSON and transform it
+//! by SQL.
+//!
 //! `model` describes the star schema that they build, as data, and `schema` renders that description as documents.
 //! `pipeline` connects the modules, and is the only one that starts threads for the work. [`generate`] generates
 //! synthetic input, and `bench` measures throughput. [`cli`] is the command line.
@@ -45,6 +48,7 @@ mod model;
 pub mod observer;
 mod output;
 mod pipeline;
+mod redshift_engine;
 pub mod report;
 mod retry;
 mod schema;

@@ -131,6 +131,10 @@ impl InputCompression {
         (".zst", Self::Zstd),
     ];
 
+    /// Every compression, and none.
+    pub(crate) const ALL_OR_NONE: [Option<Self>; 4] =
+        [None, Some(Self::Gzip), Some(Self::Bzip2), Some(Self::Zstd)];
+
     /// Returns the compression that a file name suggests.
     pub(crate) fn from_file_name(name: &str) -> Option<Self> {
         let (_, after) = name.rsplit_once('.')?;

@@ -6,7 +6,7 @@ use crate::observer::Observer;
 use crate::output::PublishedDataset;
 use crate::storage::s3::S3Options;
 use crate::storage::{Location, StoreOpener};
-use crate::warehouse::load::{DatasetSource, LoadMode, LoadReport, WarehouseLoad};
+use crate::warehouse::load::{DatasetSource, LoadMode, LoadReport};
 
 /// A load of a published dataset.
 #[derive(Debug, Clone)]
@@ -43,11 +43,8 @@ impl LoadJob {
     pub fn script(&self) -> Result<String> {
         let dataset = self.open_dataset()?;
         let mode = self.target.planned_load_mode();
-        let load = WarehouseLoad {
-            warehouse: &self.target.warehouse,
-            mode: &mode,
-        };
-        load.script(&self.source(&dataset, &mode)?)
+        let source = self.source(&dataset, &mode)?;
+        self.target.load_with(&mode).script(&source)
     }
 
     /// Opens the dataset and checks that it may be loaded.

@@ -42,6 +42,14 @@ impl LoadTarget {
         }
     }
 
+    /// Returns a load into the warehouse.
+    pub(super) fn load_with<'a>(&'a self, mode: &'a LoadMode) -> WarehouseLoad<'a> {
+        WarehouseLoad {
+            warehouse: &self.warehouse,
+            mode,
+        }
+    }
+
     /// Loads a dataset. `mode` is the result of [`load_mode`](Self::load_mode).
     ///
     /// # Errors
@@ -61,11 +69,7 @@ impl LoadTarget {
         let dialect = self.warehouse.connection.dialect;
         let mut source = DatasetSource::new(dataset, dialect, mode)?;
         source.warn_about_codec(observer);
-        let load = WarehouseLoad {
-            warehouse: &self.warehouse,
-            mode,
-        };
-        let report = load.execute(&mut source, observer)?;
+        let report = self.load_with(mode).execute(&mut source, observer)?;
         tracing::info!(
             run = report.run,
             attempts = report.attempts,

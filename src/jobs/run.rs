@@ -3,18 +3,23 @@
 use serde::Serialize;
 
 use super::load_target::LoadTarget;
-use crate::config::{LoadedObjects, OutputArrangement, ReplayInput, RunConfig, RunInput};
+use crate::config::{
+    Engine, LoadedObjects, OutputArrangement, RedshiftEngineOptions, ReplayInput, RunConfig,
+    RunInput,
+};
 use crate::error::{Error, Result};
 use crate::observer::Observer;
 use crate::output::run_report::{RunOutcome, RunReport};
 use crate::output::{PublishedDataset, manifest_key};
 use crate::pipeline::{self, RunFailure, RunPlan};
+use crate::redshift_engine::{self, RedshiftRun};
 use crate::storage::{Location, StoreOpener};
+use crate::warehouse::WarehouseConfig;
+use crate::warehouse::dialect::Dialect;
 use crate::warehouse::load::{
-    LoadMode, LoadReport, NewestLoad, ParquetParams, check_tables, load_statements, loaded_before,
+    LoadMode, LoadReport, NewestLoad, ParquetParams, WarehouseLoad, check_tables, loaded_before,
     parquet_copy_statements,
 };
-use crate::warehouse::sql::statement::to_sql_script;
 
 /// A run or a [replay](RunConfig::replay), and the load of its dataset.
 #[derive(Debug, Clone)]
@@ -120,6 +125,15 @@ impl RunJob {
     pub fn plan(&self) -> Result<RunJobPlan> {
         let _span = tracing::info_span!("plan").entered();
         self.validate()?;
+        if let (Engine::Redshift(options), Some(target)) = (&self.config.engine, &self.load) {
+            let mode = target.planned_load_mode();
+            let (run, script) =
+                redshift_engine::plan_run(&self.run_config(), options, target.load_with(&mode))?;
+            return Ok(RunJobPlan {
+                run,
+                load_script: Some(script),
+            });
+        }
         Ok(RunJobPlan {
             run: pipeline::plan_run(&self.run_config())?,
             load_script: self
@@ -144,9 +158,38 @@ impl RunJob {
             return Err(Error::usage("invalid configuration")
                 .with_reason("a replay adds to the tables and cannot empty them first"));
         }
-        match &self.load {
-            Some(target) => target.warehouse.ensure_can_load_from(&self.config.out),
-            None => Ok(()),
+        match (&self.config.engine, &self.load) {
+            (Engine::InProcess, None) => Ok(()),
+            (Engine::InProcess, Some(target)) => {
+                target.warehouse.ensure_can_load_from(&self.config.out)
+            }
+            (Engine::Redshift(_), target) => {
+                self.ensure_redshift_can_run(target.as_ref().map(|target| &target.warehouse))
+            }
+        }
+    }
+
+    /// Checks that the engine inside Redshift has a warehouse and an output in S3.
+    fn ensure_redshift_can_run(&self, warehouse: Option<&WarehouseConfig>) -> Result<()> {
+        let unusable = |reason: &str| Error::usage("cannot use --engine redshift").with_reason(reason);
+        let Some(warehouse) = warehouse else {
+            return Err(unusable("no warehouse is named")
+                .with_hint("name a Redshift warehouse with --warehouse or --config"));
+        };
+        if warehouse.connection.dialect != Dialect::Redshift {
+            return Err(unusable("the warehouse is PostgreSQL")
+                .with_hint("leave out --engine redshift: the engine in this process loads into both"));
+        }
+        if self.is_replay() {
+            return Err(unusable("a replay is transformed in this process"));
+        }
+        match &self.config.out {
+            Location::S3 { .. } => Ok(()),
+            Location::Local(out) => Err(unusable(&format!(
+                "--out {} is not in S3, and COPY reads its manifests there",
+                out.display()
+            ))
+            .with_hint("use --out s3://bucket/prefix")),
         }
     }
 
@@ -164,8 +207,8 @@ impl RunJob {
             has_rows: &|_| true,
         };
         let copy = parquet_copy_statements(&params)?;
-        let statements = load_statements(dialect, "RUN", &target.planned_load_mode(), copy)?;
-        Ok(to_sql_script(&statements))
+        let mode = target.planned_load_mode();
+        target.load_with(&mode).script_of("RUN", copy)
     }
 
     fn build_and_load(
@@ -192,6 +235,9 @@ impl RunJob {
                 }
             });
             load = Some((target, mode));
+        }
+        if let (Engine::Redshift(options), Some((target, mode))) = (&self.config.engine, &load) {
+            return run_in_redshift(&config, options, target.load_with(mode), since, observer);
         }
         let report = pipeline::run(&config, observer)?;
         observer.finish_phase();
@@ -239,6 +285,26 @@ impl RunJob {
         }
         target.load(&dataset, mode, observer)
     }
+}
+
+/// Loads the raw records by the engine inside Redshift.
+fn run_in_redshift(
+    config: &RunConfig,
+    options: &RedshiftEngineOptions,
+    load: WarehouseLoad<'_>,
+    since: Option<NewestLoad>,
+    observer: &dyn Observer,
+) -> std::result::Result<CompletedRun, RunFailure> {
+    let RedshiftRun { report, loaded } = redshift_engine::run(config, options, load, observer)?;
+    let Some((location, load)) = loaded else {
+        return Ok(CompletedRun::NothingNew(NothingNewRun { report, since }));
+    };
+    observer.dataset_published(&report, &location);
+    Ok(CompletedRun::Published(PublishedRun {
+        report,
+        location,
+        load: Some(load),
+    }))
 }
 
 /// Returns the location of the dataset that a run published.

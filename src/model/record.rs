@@ -95,6 +95,19 @@ impl RecordSchema {
         known.any(|known| known.as_bytes() == key)
     }
 
+    /// Returns all known keys of such records, used or not, each once and in alphabetical order whatever their case.
+    pub fn known_keys(&self) -> Vec<&'static str> {
+        let fields = self.fields.iter().map(|field| field.key);
+        let filter = self.filter.iter().map(|filter| filter.key);
+        let mut keys: Vec<_> = fields
+            .chain(filter)
+            .chain(self.unused_keys.iter().copied())
+            .collect();
+        keys.sort_by_key(|key| (key.to_ascii_lowercase(), *key));
+        keys.dedup();
+        keys
+    }
+
     /// Returns the schema of the decoded record batches: one column for each field, named by its key.
     pub fn arrow_schema(&self) -> SchemaRef {
         let field = |f: &RecordField| ArrowField::new(f.key, f.ty.data_type(), !f.required);

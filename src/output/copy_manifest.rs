@@ -1,4 +1,6 @@
-//! Defines the manifests that name the Parquet parts of a table for Redshift.
+//! Defines the manifests that name files for Redshift's COPY: the Parquet parts of a table, and JSON objects.
+
+use std::io::{self, Write};
 
 use serde::Serialize;
 
@@ -33,4 +35,32 @@ struct ManifestEntry {
 #[derive(Debug, Serialize)]
 struct ManifestMeta {
     content_length: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct JsonManifestEntry<'a> {
+    url: &'a str,
+    mandatory: bool,
+}
+
+/// Writes a manifest for COPY of JSON, which needs no lengths, one entry a line. It is not held in memory, because it
+/// can list a million objects.
+///
+/// # Errors
+/// Returns an error if `out` cannot be written to.
+pub(super) fn write_json_manifest<'a>(
+    out: &mut dyn Write,
+    urls: impl Iterator<Item = &'a str>,
+) -> io::Result<()> {
+    out.write_all(b"{\"entries\": [")?;
+    for (number, url) in urls.enumerate() {
+        let separator: &[u8] = if number == 0 { b"\n" } else { b",\n" };
+        out.write_all(separator)?;
+        let entry = JsonManifestEntry {
+            url,
+            mandatory: true,
+        };
+        serde_json::to_writer(&mut *out, &entry)?;
+    }
+    out.write_all(b"\n]}\n")
 }

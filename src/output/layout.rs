@@ -9,6 +9,7 @@
 //!
 //! OUT/latest.json                       if runs are kept side by side: names the newest complete run
 //! OUT/RUN/...                           the same objects for each run, and in S3 the manifests of the tables
+//! OUT/RUN/staging/logs.gzip.manifest    what the engine inside Redshift needs for COPY of the input
 //! ```
 
 use std::ffi::{OsStr, OsString};
@@ -17,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::run_id::RunId;
-use crate::input::RecordKind;
+use crate::input::{InputCompression, RecordKind};
 use crate::model::TableSchema;
 use crate::model::sparkify::SPARKIFY;
 
@@ -29,6 +30,9 @@ pub(super) const FAILED_REPORT_FILE: &str = "_report.failed.json";
 
 /// The folder of the reject files.
 pub(crate) const REJECTS_DIR: &str = "_rejects";
+
+/// The folder of what the engine inside Redshift needs for COPY.
+const RAW_STAGING_DIR: &str = "staging";
 
 /// The object that names the newest complete run, next to the runs.
 pub(crate) const LATEST_FILE: &str = "latest.json";
@@ -77,6 +81,8 @@ pub(crate) enum RunObject {
         /// The number of the split.
         number: usize,
     },
+    /// An object that Redshift reads to stage the input.
+    RawStaging(RawStagingObject),
     /// The report of a complete run.
     Report,
     /// The report of a failed run.
@@ -85,8 +91,69 @@ pub(crate) enum RunObject {
     RemovalMarker,
 }
 
+/// An object that Redshift reads to stage the input of a run. None of the names ends like that of input, so that a run
+/// over a prefix that contains another run does not read them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RawStagingObject {
+    /// The COPY manifest of the input objects of one kind and compression.
+    Manifest {
+        /// The kind of the records.
+        kind: RecordKind,
+        /// The compression of the objects.
+        compression: Option<InputCompression>,
+    },
+    /// The keys of the records that become columns.
+    JsonPaths(RecordKind),
+    /// The list of all input objects.
+    SourceObjects,
+    /// The COPY manifest of that list.
+    SourceObjectsManifest,
+}
+
+impl RawStagingObject {
+    /// Returns all such objects.
+    fn all() -> impl Iterator<Item = Self> {
+        let of_kind = |kind| {
+            let manifest = move |compression| Self::Manifest { kind, compression };
+            let manifests = InputCompression::ALL_OR_NONE.into_iter().map(manifest);
+            manifests.chain([Self::JsonPaths(kind)])
+        };
+        let of_kinds = [RecordKind::Song, RecordKind::Log]
+            .into_iter()
+            .flat_map(of_kind);
+        of_kinds.chain([Self::SourceObjects, Self::SourceObjectsManifest])
+    }
+}
+
+impl fmt::Display for RawStagingObject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{RAW_STAGING_DIR}/")?;
+        match self {
+            Self::Manifest { kind, compression } => {
+                f.write_str(kind.plural())?;
+                if let Some(compression) = compression {
+                    write!(f, ".{}", compression.name())?;
+                }
+                f.write_str(MANIFEST_SUFFIX)
+            }
+            Self::JsonPaths(kind) => write!(f, "{}.jsonpaths", kind.plural()),
+            Self::SourceObjects => f.write_str("source_objects.jsonlines"),
+            Self::SourceObjectsManifest => write!(f, "source_objects{MANIFEST_SUFFIX}"),
+        }
+    }
+}
+
+impl FromStr for RawStagingObject {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        let object = Self::all().find(|object| object.to_string() == text);
+        object.ok_or(UnknownName)
+    }
+}
+
 impl RunObject {
-    /// Returns the folders of a run, outer ones before inner ones.
+    /// Returns the folders of a dataset, outer ones before inner ones.
     pub(crate) fn folders() -> impl Iterator<Item = &'static str> {
         let tables = SPARKIFY.dataset_tables().map(|table| table.dir);
         tables.chain([REJECTS_DIR])
@@ -94,7 +161,9 @@ impl RunObject {
 
     /// Returns true if `path` is a folder of a run, or contains one.
     pub(crate) fn is_folder(path: &Path) -> bool {
-        Self::folders().any(|folder| Path::new(folder).starts_with(path))
+        // A local copy of a run in S3 has that folder too.
+        let mut folders = Self::folders().chain([RAW_STAGING_DIR]);
+        folders.any(|folder| Path::new(folder).starts_with(path))
     }
 }
 
@@ -106,6 +175,7 @@ impl fmt::Display for RunObject {
             Self::Rejects { kind, number } => {
                 write!(f, "{REJECTS_DIR}/{}-{number:05}.jsonl", kind.plural())
             }
+            Self::RawStaging(object) => object.fmt(f),
             Self::Report => f.write_str(REPORT_FILE),
             Self::FailedReport => f.write_str(FAILED_REPORT_FILE),
             Self::RemovalMarker => f.write_str(REMOVAL_MARKER),
@@ -121,6 +191,7 @@ impl FromStr for RunObject {
             REPORT_FILE => Self::Report,
             FAILED_REPORT_FILE => Self::FailedReport,
             REMOVAL_MARKER => Self::RemovalMarker,
+            _ if Path::new(text).starts_with(RAW_STAGING_DIR) => Self::RawStaging(text.parse()?),
             _ => match text.strip_suffix(MANIFEST_SUFFIX) {
                 Some(dir) => Self::Manifest(table_in(dir)?),
                 None => parse_numbered(text)?,
@@ -224,6 +295,8 @@ impl SiblingDir {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::input::{InputListing, InputSelectionRules};
+    use crate::storage::{ListResult, ObjectMeta, ObjectVersion};
 
     fn all_objects() -> Vec<RunObject> {
         let mut objects = vec![
@@ -238,6 +311,7 @@ mod tests {
         for kind in [RecordKind::Song, RecordKind::Log] {
             objects.extend([0, 100_000].map(|number| RunObject::Rejects { kind, number }));
         }
+        objects.extend(RawStagingObject::all().map(RunObject::RawStaging));
         objects
     }
 
@@ -263,6 +337,42 @@ mod tests {
     }
 
     #[test]
+    fn what_is_staged_for_redshift_has_these_names() {
+        let names: Vec<_> = RawStagingObject::all().map(|o| o.to_string()).collect();
+        let expected = [
+            "staging/songs.manifest",
+            "staging/songs.gzip.manifest",
+            "staging/songs.bzip2.manifest",
+            "staging/songs.zstd.manifest",
+            "staging/songs.jsonpaths",
+            "staging/logs.manifest",
+            "staging/logs.gzip.manifest",
+            "staging/logs.bzip2.manifest",
+            "staging/logs.zstd.manifest",
+            "staging/logs.jsonpaths",
+            "staging/source_objects.jsonlines",
+            "staging/source_objects.manifest",
+        ];
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn what_is_staged_for_redshift_is_no_input() {
+        let mut level = ListResult::default();
+        level
+            .objects
+            .extend(RawStagingObject::all().map(|object| ObjectMeta {
+                key: object.to_string(),
+                size: 1,
+                version: ObjectVersion::Unknown,
+            }));
+        let mut listing = InputListing::default();
+        let rules = InputSelectionRules::default();
+        assert_eq!(listing.add(&rules, "", level).unwrap(), [""; 0]);
+        assert_eq!(listing.objects, []);
+    }
+
+    #[test]
     fn other_names_are_unknown() {
         for name in [
             "",
@@ -279,6 +389,15 @@ mod tests {
             "_rejects/users-00001.jsonl",
             "_rejects/logs-00001.json",
             "x/_rejects/logs-00001.jsonl",
+            "staging",
+            "staging/",
+            "staging/users.manifest",
+            "staging/logs.gz.manifest",
+            "staging/logs.gzip.jsonpaths",
+            "staging/logs/logs.manifest",
+            "staging//logs.manifest",
+            "./staging/logs.manifest",
+            "staging.manifest",
             "latest.json",
         ] {
             assert_eq!(name.parse::<RunObject>(), Err(UnknownName), "{name}");

@@ -243,6 +243,11 @@ impl Staging {
         self.store.as_ref()
     }
 
+    /// Returns the path or URL of an object of the run.
+    pub(crate) fn display(&self, object: RunObject) -> String {
+        self.store.display(&object.to_string())
+    }
+
     /// Returns what the rejects of the run have in common.
     pub(crate) fn reject_context(&self) -> &RejectContext {
         &self.reject_context

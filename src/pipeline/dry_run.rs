@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::input::Split;
 use crate::observer::WarningCollector;
 use crate::output::Staging;
+use crate::output::run_report::InputReport;
 use crate::storage::StoreOpener;
 
 /// The input that a run would read, and the output that it would write.
@@ -37,7 +38,7 @@ pub struct InputPlan {
     pub ignored_extensions: BTreeMap<String, u64>,
     /// Bytes of the objects, as stored.
     pub bytes: u64,
-    /// The splits, in input order. One worker processes a split.
+    /// The splits, in input order. One worker processes a split. If Redshift reads the objects, there are none.
     pub splits: Vec<SplitPlan>,
 }
 
@@ -83,14 +84,23 @@ pub(crate) fn plan_run(config: &RunConfig) -> Result<RunPlan> {
 }
 
 fn input_plan(source: &InputSource) -> InputPlan {
-    let report = source.initial_report();
     let splits = source.plan.splits.iter();
     InputPlan {
-        objects: report.objects,
-        ignored_objects: report.ignored_objects,
-        ignored_extensions: report.ignored_extensions,
-        bytes: report.bytes,
         splits: splits.map(|split| split_plan(source, split)).collect(),
+        ..InputPlan::without_splits(source.initial_report())
+    }
+}
+
+impl InputPlan {
+    /// Returns the plan of an input that is not divided into splits, from the report of its listed objects.
+    pub(crate) fn without_splits(report: InputReport) -> Self {
+        Self {
+            objects: report.objects,
+            ignored_objects: report.ignored_objects,
+            ignored_extensions: report.ignored_extensions,
+            bytes: report.bytes,
+            splits: Vec::new(),
+        }
     }
 }
 

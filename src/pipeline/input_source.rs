@@ -4,18 +4,15 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::time::Instant;
 
-use chrono::Utc;
-
-use super::listing::{InputArgument, ListedLocations, list_locations, merge_listings};
+use super::listed_input::{ListedInput, ListingOverview, ObjectSelection};
+use super::listing::InputArgument;
 use super::reject_texts::RejectTexts;
 use super::sniffing::plan_with_sniffing;
 use super::split_stats::ObjectCounts;
 use super::timings::{PipelineStage, Timings};
-use crate::config::{InputSpec, LoadState, LoadedObjects, OutputArrangement, RunConfig};
+use crate::config::{InputSpec, LoadedObjects, OutputArrangement, RunConfig};
 use crate::error::{Error, Result};
-use crate::input::{
-    AbsentDays, DailyNames, IgnoredCounts, InputObject, RecordKind, Segment, SplitSet,
-};
+use crate::input::{IgnoredCounts, InputObject, RecordKind, Segment, SplitSet};
 use crate::model::RecordSchema;
 use crate::model::sparkify::SPARKIFY;
 use crate::output::LATEST_FILE;
@@ -33,36 +30,7 @@ pub(super) struct InputSource {
     pub plan: SplitSet,
     /// Where the objects are.
     contents: InputContents,
-    /// The folders, files and bucket prefixes of the locations, with globs resolved.
-    resolved_locations: Vec<Location>,
-    /// The locations, as they were given.
-    locations: Vec<String>,
-    ignored: IgnoredCounts,
-    /// What the warehouse has of the listed objects.
-    selection: ObjectSelection,
-}
-
-/// How the listed objects were divided by what the warehouse has of them.
-#[derive(Debug, Clone, Default)]
-pub(super) struct ObjectSelection {
-    /// Objects that it has nothing of.
-    pub new: u64,
-    /// The names of the objects that it has another version of. They are read again.
-    pub changed: Vec<String>,
-    /// Objects that it has. They are left out.
-    pub already_loaded: u64,
-    /// The days of which no log is there, by the names of the logs.
-    pub absent_days: Vec<AbsentDays>,
-}
-
-impl ObjectSelection {
-    /// Returns the selection of all objects, without a warehouse.
-    fn all_new(objects: &[InputObject]) -> Self {
-        Self {
-            new: objects.len() as u64,
-            ..Self::default()
-        }
-    }
+    overview: ListingOverview,
 }
 
 /// Where the objects of an input are.
@@ -142,12 +110,13 @@ impl InputSources {
 
     /// Returns true if all objects are loaded already, so that there is nothing to read.
     pub(super) fn has_nothing_new(&self) -> bool {
-        let sources = [&self.songs, &self.logs];
-        let is_empty = |source: &&InputSource| source.objects.is_empty();
-        sources.iter().all(is_empty)
-            && sources
-                .iter()
-                .any(|source| source.selection.already_loaded > 0)
+        let [songs, logs] = self.overviews();
+        ObjectSelection::has_nothing_new(&songs.selection, &logs.selection)
+    }
+
+    /// Returns what the listings of the songs and of the logs found besides the objects.
+    pub(super) fn overviews(&self) -> [&ListingOverview; 2] {
+        [&self.songs.overview, &self.logs.overview]
     }
 
     /// Returns the reports of the songs and of the logs, before anything is read.
@@ -157,42 +126,13 @@ impl InputSources {
 
     /// Returns the locations of the songs and of the logs, with globs resolved to the folders that they match.
     pub(super) fn resolved_locations(&self) -> [&[Location]; 2] {
-        [&self.songs, &self.logs].map(|source| source.resolved_locations.as_slice())
+        let overviews = self.overviews();
+        overviews.map(|overview| overview.resolved_locations.as_slice())
     }
 }
 
-/// Removes the objects that are loaded already.
-fn leave_out_loaded(
-    kind: RecordKind,
-    stores: &[Box<dyn Store>],
-    objects: &mut Vec<InputObject>,
-    loaded: &LoadedObjects,
-) -> ObjectSelection {
-    let mut selection = ObjectSelection::default();
-    let mut names = DailyNames::default();
-    objects.retain(|object| {
-        let store = &stores[object.location_index as usize];
-        let name = store.absolute_name(&object.meta.key);
-        if kind == RecordKind::Log {
-            names.add_listed(&name);
-        }
-        match loaded.state(kind, &name, &object.meta.etag()) {
-            LoadState::New => selection.new += 1,
-            LoadState::Changed => selection.changed.push(store.display(&object.meta.key)),
-            LoadState::Loaded => {
-                selection.already_loaded += 1;
-                return false;
-            }
-        }
-        true
-    });
-    loaded.names(kind).for_each(|name| names.add_loaded(name));
-    selection.absent_days = names.absent_days(Utc::now().date_naive());
-    selection
-}
-
 /// Returns the schema of the records of a kind.
-pub(super) fn record_schema(kind: RecordKind) -> &'static RecordSchema {
+pub(crate) fn record_schema(kind: RecordKind) -> &'static RecordSchema {
     let name = match kind {
         RecordKind::Song => SPARKIFY.lookup().1.record,
         RecordKind::Log => SPARKIFY.fact().1.record,
@@ -222,10 +162,13 @@ impl InputSource {
             objects,
             plan,
             contents,
-            resolved_locations,
-            locations,
-            ignored: IgnoredCounts::default(),
-            selection: ObjectSelection::default(),
+            overview: ListingOverview {
+                kind,
+                resolved_locations,
+                locations,
+                ignored: IgnoredCounts::default(),
+                selection: ObjectSelection::default(),
+            },
         }
     }
 
@@ -245,35 +188,19 @@ impl InputSource {
         let _span = tracing::info_span!("list").entered();
         let kind = argument.kind;
         let began = Instant::now();
-        let ListedLocations {
+        let ListedInput {
             stores,
-            listings,
-            resolved,
-        } = list_locations(stores, argument)?;
-        let prefixes = listings
-            .iter()
-            .map(|listing| listing.listed_prefixes)
-            .sum::<usize>();
-        let (phase, sort) = match kind {
-            RecordKind::Song => ("list songs", "sort songs"),
-            RecordKind::Log => ("list logs", "sort logs"),
-        };
-        timings.record_phase(phase, prefixes, began);
-        let sort_start = Instant::now();
-        let (mut objects, ignored) = merge_listings(&stores, listings);
-        timings.record_phase(sort, None, sort_start);
-        let selection = match loaded {
-            None => ObjectSelection::all_new(&objects),
-            Some(loaded) => leave_out_loaded(kind, &stores, &mut objects, loaded),
-        };
+            mut objects,
+            overview,
+        } = ListedInput::list(stores, argument, loaded, timings)?;
         let plan = plan_with_sniffing(&stores, &mut objects, split_bytes)?;
         timings.record(PipelineStage::List, began, plan.bytes, objects.len() as u64);
         tracing::info!(
             objects = objects.len(),
             bytes = plan.bytes,
             splits = plan.splits.len(),
-            changed = selection.changed.len(),
-            already_loaded = selection.already_loaded,
+            changed = overview.selection.changed.len(),
+            already_loaded = overview.selection.already_loaded,
             "listed the {}",
             kind.plural()
         );
@@ -282,15 +209,7 @@ impl InputSource {
             objects,
             plan,
             contents: InputContents::Stores(stores),
-            resolved_locations: resolved,
-            locations: argument
-                .spec
-                .locations
-                .iter()
-                .map(Location::to_string)
-                .collect(),
-            ignored,
-            selection,
+            overview,
         })
     }
 
@@ -383,24 +302,10 @@ impl InputSource {
         }
     }
 
-    /// Returns what the warehouse has of the listed objects.
-    pub(super) fn selection(&self) -> &ObjectSelection {
-        &self.selection
-    }
-
     /// Returns the report of the listed objects, before anything is read.
     pub(super) fn initial_report(&self) -> InputReport {
-        let mut report = InputReport {
-            locations: self.locations.clone(),
-            objects: self.objects.len() as u64,
-            new_objects: self.selection.new,
-            changed_objects: self.selection.changed.len() as u64,
-            already_loaded_objects: self.selection.already_loaded,
-            ignored_objects: self.ignored.objects(),
-            ignored_extensions: self.ignored.by_extension(),
-            bytes: self.plan.bytes,
-            ..InputReport::default()
-        };
+        let objects = self.objects.len() as u64;
+        let mut report = self.overview.report(objects, self.plan.bytes);
         if let InputContents::Rejects(texts) = &self.contents {
             report.objects = texts.files.len() as u64;
             report.new_objects = report.objects;

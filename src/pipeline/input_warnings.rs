@@ -2,7 +2,7 @@
 
 use chrono::NaiveDate;
 
-use super::input_source::{InputSource, InputSources};
+use super::listed_input::ListingOverview;
 use crate::input::{AbsentDays, RecordKind};
 use crate::observer::Observer;
 use crate::output::run_report::InputReport;
@@ -11,12 +11,12 @@ use crate::output::run_report::InputReport;
 const MAX_NAMED: usize = 5;
 
 /// Warns about changed songs and logs, and about absent logs.
-pub(super) fn warn_about_input(sources: &InputSources, observer: &dyn Observer) {
-    for source in [&sources.songs, &sources.logs] {
-        if let Some(warning) = changed_objects_warning(source) {
+pub(super) fn warn_about_input(listed: [&ListingOverview; 2], observer: &dyn Observer) {
+    for overview in listed {
+        if let Some(warning) = changed_objects_warning(overview) {
             observer.warn(&warning);
         }
-        for absent in &source.selection().absent_days {
+        for absent in &overview.selection.absent_days {
             observer.warn(&absent_days_warning(absent));
         }
     }
@@ -40,9 +40,9 @@ pub(crate) fn warn_if_no_records(
     }
 }
 
-fn changed_objects_warning(source: &InputSource) -> Option<String> {
-    let changed = &source.selection().changed;
-    let (count, kind) = (changed.len(), source.kind.singular());
+fn changed_objects_warning(overview: &ListingOverview) -> Option<String> {
+    let changed = &overview.selection.changed;
+    let (count, kind) = (changed.len(), overview.kind.singular());
     let (objects, they_were, their, them) = match count {
         0 => return None,
         1 => ("object", "it was", "its", "it"),

@@ -17,9 +17,11 @@ mod executed_by;
 mod input_source;
 mod input_warnings;
 mod instrumented_runs;
+mod listed_input;
 mod listing;
 mod logs;
 mod peak_rss;
+mod raw_input;
 mod readability;
 mod reject_collector;
 mod reject_limit;
@@ -50,6 +52,14 @@ mod wrapper_record_hint;
 pub(crate) use dry_run::plan_run;
 pub use dry_run::{InputPlan, RunPlan, SplitPlan};
 pub(crate) use instrumented_runs::{TimedParse, TimedRun, measure_parse, measure_run};
-pub(crate) use run::run;
+pub use raw_input::{RawInput, list_raw_input};
+pub(crate) use input_source::record_schema;
+pub(crate) use input_warnings::warn_if_no_records;
+pub(crate) use reject_limit::{
+    LOAD_WITHOUT_EVENTS, ensure_within_limit, no_events_finding, unreadable_error,
+};
+pub(crate) use reported_run::{ReportedRun};
+pub(crate) use run::{nothing_new_report, run};
 pub use run_failure::RunFailure;
+pub(crate) use run_failure::{input_failure, keep_failed_output};
 pub(crate) use timings::PhaseTiming;

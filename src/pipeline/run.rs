@@ -48,7 +48,7 @@ pub(super) fn run_with_timings(
         let _entered = span.enter();
         let stores = StoreOpener::new(config.s3.clone());
         let sources = open_input(config, &stores, timings, progress)?;
-        warn_about_input(&sources, progress);
+        warn_about_input(sources.overviews(), progress);
         if sources.has_nothing_new() {
             tracing::info!("found nothing new");
             let run = ReportedRun {

@@ -4,12 +4,16 @@
 //! `list objects -> manifests -> COPY ... FORMAT AS JSON -> checks -> transform -> merge`
 //!
 //! - `run` lists the input, writes the manifests, and publishes the report. `raw_source` fills the staging tables of the
-//!   load: everything from the first COPY to the COMMIT is one transaction, which `warehouse::load` runs.
+//!   load by the statements of `plan`: everything from the first COPY to the COMMIT is one transaction, which
+//!   `warehouse::load` runs. `attempt` collects what one attempt of it finds, and `engine_run` builds the report.
 //! - `load_errors` are the records that COPY could not read, `rejected_records` those that the checks rejected. `rejects`
 //!   writes both to the reject files. `record_counts` counts what became of the records, and `reported_counts` adds that up
 //!   for the report and holds it against the limits.
 
+mod attempt;
+mod engine_run;
 mod load_errors;
+mod plan;
 mod raw_source;
 mod record_counts;
 mod rejected_records;
@@ -17,4 +21,4 @@ mod rejects;
 mod reported_counts;
 mod run;
 
-pub(crate) use run::{RedshiftRun, load_script, run};
+pub(crate) use run::{RedshiftRun, plan_run, run};

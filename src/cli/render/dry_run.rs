@@ -37,7 +37,9 @@ fn write_dry_run_summary(to: &mut String, run_plan: &RunPlan) -> std::fmt::Resul
     for (name, input) in [("song", &run_plan.songs), ("log", &run_plan.logs)] {
         write_ignored(to, name, input.ignored_objects, &input.ignored_extensions)?;
     }
-    for (name, input) in inputs {
+    // There are no splits of objects that Redshift reads.
+    let split_inputs = inputs.into_iter().filter(|(_, input)| !input.splits.is_empty());
+    for (name, input) in split_inputs {
         writeln!(
             to,
             "\n{:<12} {:>12} {:>12}   from .. to",

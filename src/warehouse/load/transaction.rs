@@ -242,7 +242,8 @@ impl LoadStage {
                 Check::StagedRows
                 | Check::LoadErrors(_)
                 | Check::RecordCounts
-                | Check::RejectedRecords(_),
+                | Check::RejectedRecords(_)
+                | Check::FactSummary,
             ) => Self::Copy,
             Effect::Check(Check::MergeState) => Self::Merge,
             Effect::Check(Check::MergedRows | Check::RowDeltas) => Self::Verify,

@@ -27,6 +27,15 @@ impl WarehouseLoad<'_> {
         Ok(to_sql_script(&self.statements(source)?))
     }
 
+    /// Returns the SQL of the load of a run as a script. `fill` are the statements that fill the staging tables.
+    ///
+    /// # Errors
+    /// Returns an error if the id of the run cannot be quoted in SQL.
+    pub(crate) fn script_of(&self, run: &str, fill: Vec<Statement>) -> Result<String> {
+        let dialect = self.warehouse.connection.dialect;
+        Ok(to_sql_script(&load_statements(dialect, run, self.mode, fill)?))
+    }
+
     /// Returns the statements of the transaction.
     pub(super) fn statements(&self, source: &dyn LoadSource) -> Result<Vec<Statement>> {
         let dialect = self.warehouse.connection.dialect;

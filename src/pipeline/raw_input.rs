@@ -1,0 +1,129 @@
+//! Lists the input of the engine inside Redshift, which reads the objects by itself.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use super::input_source::record_schema;
+use super::input_warnings::warn_about_input;
+use super::listed_input::{ListedInput, ListingOverview, ObjectSelection};
+use super::listing::InputArgument;
+use super::thread_pool::build_thread_pool;
+use super::timings::{PipelineStage, Timings};
+use crate::config::{InputSpec, RunConfig, RunInput};
+use crate::error::{Error, Result};
+use crate::input::{InputObject, RecordKind};
+use crate::observer::Observer;
+use crate::output::raw_staging::{RawObject, RawSource};
+use crate::output::run_report::StageReport;
+use crate::storage::{Location, StoreOpener};
+
+/// The songs and the logs of a run inside Redshift.
+#[derive(Debug, Clone)]
+pub struct RawInput {
+    /// The song objects.
+    pub songs: RawSource,
+    /// The log objects.
+    pub logs: RawSource,
+    /// Whether all objects are loaded already, so that there is nothing to stage.
+    pub has_nothing_new: bool,
+    /// The work of each stage so far, by the name of the stage.
+    pub stages: BTreeMap<String, StageReport>,
+}
+
+/// Lists the objects that a run with this configuration reads, and warns about changed objects and absent logs. The
+/// same objects are input as for a run outside of Redshift, in the same order. No object is read.
+///
+/// # Errors
+/// Returns an error if a location is not in S3, does not exist, cannot be listed or contains no input object, if a glob
+/// matches nothing, or if the run is a replay.
+pub fn list_raw_input(
+    config: &RunConfig,
+    stores: &StoreOpener,
+    observer: &dyn Observer,
+) -> Result<RawInput> {
+    let RunInput::Objects { songs, logs } = &config.input else {
+        return Err(Error::usage("--engine redshift cannot replay rejects")
+            .with_reason("Redshift reads songs and logs, and no reject files"));
+    };
+    ensure_in_s3([songs, logs])?;
+    let span = tracing::Span::current();
+    build_thread_pool(config.threads)?.install(|| {
+        let _entered = span.enter();
+        let timings = Timings::default();
+        let list = |kind, name, spec| {
+            let argument = InputArgument { kind, name, spec };
+            list_source(config, stores, argument, &timings)
+        };
+        let (songs, song_overview) = list(RecordKind::Song, "--songs", songs)?;
+        let (logs, log_overview) = list(RecordKind::Log, "--logs", logs)?;
+        warn_about_input([&song_overview, &log_overview], observer);
+        let selections = (&song_overview.selection, &log_overview.selection);
+        Ok(RawInput {
+            songs,
+            logs,
+            has_nothing_new: ObjectSelection::has_nothing_new(selections.0, selections.1),
+            stages: timings.stage_reports(),
+        })
+    })
+}
+
+/// Checks that Redshift can read all locations.
+fn ensure_in_s3(inputs: [&InputSpec; 2]) -> Result<()> {
+    let mut locations = inputs.into_iter().flat_map(|input| &input.locations);
+    let local = locations.find(|location| matches!(location, Location::Local(_)));
+    match local {
+        None => Ok(()),
+        Some(local) => Err(
+            Error::usage("--engine redshift reads --songs and --logs from S3")
+                .with_reason("Redshift cannot read local files")
+                .with_hint(format!(
+                    "upload {local} to S3, or leave out --engine redshift"
+                )),
+        ),
+    }
+}
+
+/// Lists the objects of one kind.
+fn list_source(
+    config: &RunConfig,
+    stores: &StoreOpener,
+    argument: InputArgument<'_>,
+    timings: &Timings,
+) -> Result<(RawSource, ListingOverview)> {
+    let _span = tracing::info_span!("list").entered();
+    let began = Instant::now();
+    let loaded = config.loaded_objects.as_ref();
+    let ListedInput {
+        stores,
+        objects,
+        overview,
+    } = ListedInput::list(stores, argument, loaded, timings)?;
+    let (count, bytes) = (
+        objects.len() as u64,
+        objects.iter().map(|object| object.meta.size).sum(),
+    );
+    let raw_object = |object: InputObject| {
+        let store = &stores[object.location_index as usize];
+        RawObject {
+            url: store.absolute_name(&object.meta.key),
+            bytes: object.meta.size,
+            etag: object.meta.etag(),
+        }
+    };
+    let source = RawSource {
+        kind: argument.kind,
+        record: record_schema(argument.kind),
+        objects: objects.into_iter().map(raw_object).collect(),
+        report: overview.report(count, bytes),
+    };
+    timings.record(PipelineStage::List, began, bytes, count);
+    tracing::info!(
+        objects = count,
+        bytes,
+        changed = overview.selection.changed.len(),
+        already_loaded = overview.selection.already_loaded,
+        "listed the {}",
+        argument.kind.plural()
+    );
+    Ok((source, overview))
+}
