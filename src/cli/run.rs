@@ -1,5 +1,6 @@
 //! `sparkify run`: builds a dataset from songs and logs, and loads it into a warehouse.
 
+use super::args::engine::EngineArgs;
 use super::args::location::{IncludeArgs, location_parser};
 use super::args::s3::{EncryptionArgs, S3Args};
 use super::args::warehouse::{IamRoleArgs, WarehouseArgs};
@@ -119,6 +120,8 @@ pub(super) struct RunArgs {
     #[arg(long, help_heading = "Warehouse")]
     full_refresh: bool,
     #[command(flatten)]
+    engine: EngineArgs,
+    #[command(flatten)]
     s3: S3Args,
     #[command(flatten)]
     encryption: EncryptionArgs,
@@ -136,7 +139,8 @@ const EXAMPLES: &str = r"Examples:
     | jq .logs.kept
   sparkify run --songs s3://bucket/song_data --logs s3://bucket/log_data \
     --out s3://bucket/star --dry-run
-  sparkify run --config dwh.cfg --out s3://bucket/star --quiet";
+  sparkify run --config dwh.cfg --out s3://bucket/star --quiet
+  sparkify run --engine redshift --config dwh.cfg --out s3://bucket/runs";
 
 pub(super) fn main(args: RunArgs) -> Result<()> {
     let mode = RunMode {
@@ -178,6 +182,7 @@ impl RunArgs {
             return Err(no_effect("--full-refresh", "no warehouse is named")
                 .with_hint("give --warehouse or --config"));
         }
+        let engine = self.engine.to_engine(file)?;
         let load = match is_warehouse_named {
             true => Some(LoadTarget {
                 warehouse: resolved.require()?,
@@ -191,6 +196,7 @@ impl RunArgs {
             threads: self.threads.map_or(defaults.threads, usize::from),
             max_rejects: self.max_rejects,
             allow_empty: self.allow_empty,
+            engine,
             compression: self.compression,
             ..defaults
         };

@@ -1,5 +1,6 @@
 //! Arguments that several commands share.
 
+pub(super) mod engine;
 pub(super) mod location;
 pub(super) mod logging;
 pub(super) mod s3;

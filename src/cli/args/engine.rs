@@ -1,0 +1,108 @@
+//! Arguments about the engine that transforms the records.
+
+use clap::ValueEnum;
+
+use super::location::location_parser;
+use crate::cli::usage_error::no_effect;
+use crate::config::{Engine, RedshiftEngineOptions};
+use crate::error::{Error, Result};
+use crate::storage::Location;
+use crate::warehouse::connect::config_file::ConfigFile;
+
+/// The engine, and the options of the one inside Redshift.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Engine")]
+pub(crate) struct EngineArgs {
+    /// What transforms the records: in-process or redshift
+    ///
+    /// in-process reads the JSON here, and writes a dataset. redshift lets the Redshift warehouse copy the
+    /// raw JSON from S3 and transform it by SQL, for data that outgrows one machine. The tables are the
+    /// same.
+    #[arg(
+        long,
+        value_name = "ENGINE",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true
+    )]
+    engine: EngineArg,
+    /// JSONPaths file for the logs
+    ///
+    /// For --engine redshift. It has a path for each key of a log record, in any order.
+    ///
+    /// [default: LOG_JSONPATH in the --config file, then one that the run writes]
+    #[arg(long, value_name = "PATH", value_parser = location_parser())]
+    log_jsonpath: Option<Location>,
+    /// Keep the raw records in staging_events and staging_songs
+    ///
+    /// For --engine redshift. Tables of these names are replaced, if an earlier run has created them.
+    #[arg(long)]
+    keep_staging: bool,
+    /// AWS region of the input and of OUT
+    ///
+    /// For --engine redshift, if the buckets are in another region than Redshift.
+    #[arg(long, value_name = "REGION")]
+    copy_region: Option<String>,
+}
+
+/// The name of an engine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum EngineArg {
+    #[default]
+    InProcess,
+    Redshift,
+}
+
+impl EngineArgs {
+    /// Returns the engine. The configuration file may name a JSONPaths file.
+    ///
+    /// # Errors
+    /// Returns an error if a flag has no effect or is not valid.
+    pub(crate) fn to_engine(&self, file: Option<&ConfigFile>) -> Result<Engine> {
+        match self.engine {
+            EngineArg::InProcess => self.ensure_no_options().map(|()| Engine::InProcess),
+            EngineArg::Redshift => Ok(Engine::Redshift(RedshiftEngineOptions {
+                log_jsonpaths: match &self.log_jsonpath {
+                    Some(location) => Some(location.clone()),
+                    None => jsonpaths_in_file(file)?,
+                },
+                keep_staging: self.keep_staging,
+                copy_region: self.copy_region.clone().map(check_region).transpose()?,
+            })),
+        }
+    }
+
+    fn ensure_no_options(&self) -> Result<()> {
+        let flags = [
+            ("--log-jsonpath", self.log_jsonpath.is_some()),
+            ("--keep-staging", self.keep_staging),
+            ("--copy-region", self.copy_region.is_some()),
+        ];
+        match flags.into_iter().find(|&(_, is_given)| is_given) {
+            None => Ok(()),
+            Some((flag, _)) => Err(no_effect(flag, "the records are transformed in this process")
+                .with_hint("give --engine redshift")),
+        }
+    }
+}
+
+fn jsonpaths_in_file(file: Option<&ConfigFile>) -> Result<Option<Location>> {
+    let Some((file, text)) = file.and_then(|file| Some((file, file.log_jsonpath.as_ref()?))) else {
+        return Ok(None);
+    };
+    let location = Location::parse(text.as_ref());
+    location.map(Some).map_err(|reason| {
+        let path = file.path.display();
+        Error::usage(format!("cannot use LOG_JSONPATH of [S3] in {path}")).with_reason(reason)
+    })
+}
+
+/// Checks the name of a region, which becomes part of a COPY.
+fn check_region(region: String) -> Result<String> {
+    let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    match !region.is_empty() && region.chars().all(is_name) {
+        true => Ok(region),
+        false => Err(Error::usage(format!("cannot use --copy-region {region}"))
+            .with_reason("expected the name of a region such as us-west-2")),
+    }
+}
