@@ -44,26 +44,36 @@ CREATE FUNCTION pg_catalog.fnv_hash(value text, seed bigint DEFAULT -37507630343
     RETURN redshift.fnv(convert_to(value, 'UTF8'), seed);
 
 CREATE TABLE redshift.load_errors (
-    pid int, query bigint, at timestamp DEFAULT sysdate(), table_id int, file text, line bigint,
-    name text, type text, length text, code int, message text, value text
+    id bigint, pid int, query bigint, at timestamp, table_id bigint, file text, line bigint,
+    name text, type text, length text, code int, message text, raw_line text, value text
 );
+-- The errors are recorded outside of the transaction. Its snapshot may be older, so that those of its own loads are in
+-- a temporary table too.
+CREATE FUNCTION redshift.visible_load_errors() RETURNS SETOF redshift.load_errors LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF to_regclass('pg_temp.redshift_load_errors') IS NULL THEN
+        RETURN QUERY SELECT * FROM redshift.load_errors;
+    ELSE
+        RETURN QUERY SELECT * FROM redshift.load_errors UNION SELECT * FROM pg_temp.redshift_load_errors;
+    END IF;
+END $$;
 
 CREATE VIEW pg_catalog.sys_load_error_detail AS
     SELECT 100 AS user_id, query AS query_id, query AS transaction_id, pid AS session_id,
-        current_database()::text AS database_name, table_id, at AS start_time, file AS file_name,
-        line AS line_number, name AS column_name, type AS column_type, length AS column_length,
-        0 AS position, code AS error_code, message AS error_message
-    FROM redshift.load_errors;
+        current_database()::char(64) AS database_name, table_id::int AS table_id, at AS start_time,
+        file::char(256) AS file_name, line AS line_number, name::char(127) AS column_name, type::char(10) AS column_type,
+        length::char(10) AS column_length, 0 AS position, code AS error_code, message::char(512) AS error_message
+    FROM redshift.visible_load_errors();
 CREATE VIEW pg_catalog.stl_load_errors AS
-    SELECT 100 AS userid, 0 AS slice, table_id AS tbl, at AS starttime, pid AS session, query::int AS query,
-        file AS filename, line AS line_number, name AS colname, type, length AS col_length, 0 AS position,
-        ''::text AS raw_line, coalesce(value, '') AS raw_field_value, code AS err_code,
-        substr(message, 1, 100) AS err_reason
-    FROM redshift.load_errors;
+    SELECT 100 AS userid, 0 AS slice, table_id::int AS tbl, at AS starttime, pid AS session, query::int AS query,
+        file::char(256) AS filename, line AS line_number, name::char(127) AS colname, type::char(10) AS type,
+        length::char(10) AS col_length, 0 AS position, raw_line::char(1024) AS raw_line,
+        value::char(1024) AS raw_field_value, code AS err_code, message::char(100) AS err_reason
+    FROM redshift.visible_load_errors();
 CREATE VIEW pg_catalog.svl_s3log AS
     SELECT pid, query::int AS query, 0 AS segment, 0 AS step, 0 AS node, 0 AS slice, at AS eventtime,
         substr(message, 1, 512) AS message
-    FROM redshift.load_errors;
+    FROM redshift.visible_load_errors();
 
 CREATE VIEW pg_catalog.pg_table_def AS
     SELECT n.nspname::text AS schemaname, c.relname::text AS tablename, a.attname::text AS "column",

@@ -6,14 +6,16 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::copy::{self, CopyContext};
 use super::dialect_rules::{self, LastCopyInfo};
 use super::fault_injector::{FaultPoint, PendingFaultActions, RecordedStatement};
 use super::lexer::{self, SqlStatement};
+use super::load_error::CopyErrors;
 use super::pg_session::{PgSession, quote_literal};
 use super::protocol::{PgMessage, SessionError, SessionResult, SqlError};
 use super::settings::WarehouseKind;
 use super::state::SimulatorState;
-use super::{alter_table, copy, ddl};
+use super::{alter_table, ddl};
 
 /// Responses are flushed when the buffer is larger than this.
 const FLUSH_BYTES: usize = 1 << 16;
@@ -233,6 +235,10 @@ impl ClientSession {
             self.check_references(&table)?;
             self.forward(&table.sql, actions)?;
             self.backend.run_sql(&table.catalog_insert_sql())?;
+            if table.is_filled {
+                // CREATE TABLE AS collects statistics.
+                self.backend.run_sql(&format!("ANALYZE {}", table.name))?;
+            }
             return Ok(());
         }
         if statement.starts_with(&["alter"])
@@ -308,14 +314,31 @@ impl ClientSession {
         let copy = copy::parse_copy(statement)?;
         self.last_copy.query_id = self.shared.next_query_id.fetch_add(1, Ordering::Relaxed);
         self.last_copy.copy_id = self.last_copy.query_id;
-        let mut error = None;
-        let (settings, last) = (&self.shared.settings, &mut self.last_copy);
-        let loaded = copy.execute(&mut self.backend, settings, last, actions, &mut error);
-        if let Some(error) = error {
-            self.shared
-                .record_load_error(self.backend_pid, self.last_copy.query_id, &error);
+        let mut context = CopyContext {
+            backend: &mut self.backend,
+            settings: &self.shared.settings,
+            actions,
+            table_id: 0,
+            errors: Vec::new(),
+            loaded_rows: 0,
+        };
+        let result = copy::run_copy(&copy, &mut context);
+        self.last_copy.row_count = context.loaded_rows;
+        let errors = CopyErrors {
+            query_id: self.last_copy.query_id,
+            process: self.backend_pid,
+            table_id: context.table_id,
+            records: std::mem::take(&mut context.errors),
+        };
+        if !errors.records.is_empty() {
+            let rows = self.shared.record_load_errors(&errors);
+            if result.is_ok() && self.backend.transaction_status == b'T' {
+                self.backend.show_load_errors(rows)?;
+            }
         }
-        self.queue_message(&loaded?)?;
+        for notice in result? {
+            self.queue_message(&notice)?;
+        }
         self.queue_message(&PgMessage::command_complete("COPY"))
     }
 

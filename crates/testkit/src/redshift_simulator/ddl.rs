@@ -10,6 +10,8 @@ pub struct TableDefinition {
     pub sql: String,
     /// The name of the table, as written.
     pub name: String,
+    /// Whether a query fills the table.
+    pub is_filled: bool,
     diststyle: Option<&'static str>,
     distkey: Option<String>,
     sortkey: Vec<String>,
@@ -56,6 +58,7 @@ pub fn parse_create_table(statement: &SqlStatement) -> ParseResult<TableDefiniti
     let mut table = TableDefinition {
         sql: String::new(),
         name,
+        is_filled: false,
         diststyle: None,
         distkey: None,
         sortkey: Vec::new(),
@@ -84,6 +87,10 @@ pub fn parse_create_table(statement: &SqlStatement) -> ParseResult<TableDefiniti
         sql += &format!("({})", parts.join(", "));
     }
     if parser.accept(&["as"]) {
+        if if_not_exists {
+            return Err(SqlError::syntax("AS"));
+        }
+        table.is_filled = true;
         sql += &format!(" AS {}", &statement.sql[parser.offset()..]);
     } else if has_body {
         parser.expect_end()?;

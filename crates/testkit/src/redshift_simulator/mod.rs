@@ -35,5 +35,6 @@ pub use fault_injector::{FaultInjector, FaultPoint, RecordedStatement, Statement
 pub use protocol::SqlError;
 pub use server::RedshiftSimulator;
 pub use settings::{
-    AuthMethod, IsolationLevel, PASSWORD, ReadableCodecs, SimulatorSettings, USER, WarehouseKind,
+    AuthMethod, CLUSTER_REGION, IsolationLevel, NumberSpelling, PASSWORD, ReadableCodecs,
+    RepeatedKeys, SimulatorSettings, USER, WarehouseKind,
 };

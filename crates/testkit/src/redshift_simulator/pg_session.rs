@@ -139,6 +139,17 @@ impl PgSession {
         }
     }
 
+    /// Shows the errors of a load, which are recorded outside of the current transaction, within it.
+    pub fn show_load_errors(&mut self, rows: String) -> SessionResult<()> {
+        let table = "pg_temp.redshift_load_errors";
+        self.run_sql(&format!(
+            "CREATE TEMP TABLE IF NOT EXISTS {table} (LIKE redshift.load_errors)"
+        ))?;
+        self.copy_in(&format!("COPY {table} FROM STDIN"))?;
+        self.send(&PgMessage::from_bytes(b'd', rows))?;
+        self.finish_copy(true)
+    }
+
     /// Makes the current transaction fail.
     pub fn abort_transaction(&mut self) -> SessionResult<()> {
         match self.run_sql("SELECT 1 / 0") {

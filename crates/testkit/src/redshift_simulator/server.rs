@@ -44,6 +44,7 @@ impl RedshiftSimulator {
             backend_database,
             session_count: AtomicUsize::new(0),
             next_query_id: AtomicU64::new(1001),
+            next_error_id: AtomicU64::new(1),
             is_shut_down: AtomicBool::new(false),
             clients: Mutex::default(),
             autocommit_client: Mutex::new(client),

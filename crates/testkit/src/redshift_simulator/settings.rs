@@ -8,6 +8,8 @@ use crate::redshift_simulator::protocol::SqlError;
 pub const USER: &str = "loader";
 /// The password of that user: a unique string, so that outputs can be searched for it.
 pub const PASSWORD: &str = "ThisWarehousePasswordMustNeverBeSeen1";
+/// The region of the cluster.
+pub const CLUSTER_REGION: &str = "us-west-2";
 
 /// The kind of warehouse that a server simulates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,6 +70,24 @@ pub enum ReadableCodecs {
     Any,
 }
 
+/// The spelling of a number that COPY FROM JSON loads into a text column. It is not documented.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NumberSpelling {
+    /// The text of the file.
+    #[default]
+    AsWritten,
+    /// The text of C's `%.17g` for the nearest double.
+    ThroughDouble,
+}
+
+/// The value that COPY FROM JSON loads for a key that occurs several times. It is not documented.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RepeatedKeys {
+    First,
+    #[default]
+    Last,
+}
+
 /// The settings of a server.
 #[derive(Clone, Debug, Default)]
 pub struct SimulatorSettings {
@@ -76,7 +96,9 @@ pub struct SimulatorSettings {
     pub isolation: IsolationLevel,
     /// The directory with one directory for each bucket, in which the files are the objects.
     pub buckets: PathBuf,
-    /// The buckets that are in another region than the cluster.
-    pub other_region_buckets: Vec<String>,
+    /// The buckets that are in another region than the cluster, and their regions.
+    pub other_region_buckets: Vec<(String, String)>,
     pub codecs: ReadableCodecs,
+    pub number_spelling: NumberSpelling,
+    pub repeated_keys: RepeatedKeys,
 }

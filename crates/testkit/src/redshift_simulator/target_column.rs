@@ -9,9 +9,9 @@ pub struct TargetColumn {
     pub name: String,
     /// The type as PostgreSQL formats it.
     pub ty: String,
-    pub(super) is_not_null: bool,
+    pub is_not_null: bool,
     /// The maximum number of bytes of a text.
-    pub(super) max_bytes: Option<usize>,
+    pub max_bytes: Option<usize>,
 }
 
 impl TargetColumn {
@@ -28,6 +28,19 @@ impl TargetColumn {
     /// Returns the quoted name for SQL.
     pub fn quoted_name(&self) -> String {
         format!("\"{}\"", self.name.replace('"', "\"\""))
+    }
+
+    /// Returns the name of the type as Redshift abbreviates it in the load error views.
+    pub fn short_type(&self) -> &'static str {
+        match self.ty.as_str() {
+            "smallint" => "int2",
+            "integer" => "int4",
+            "bigint" => "int8",
+            "double precision" => "float8",
+            "timestamp without time zone" => "timestamp",
+            _ if self.max_bytes.is_some() => "varchar",
+            _ => "other",
+        }
     }
 
     /// Returns the maximum number of bytes, for the load error views.
