@@ -14,6 +14,8 @@ fn dataset_is_replaced_without_leftover_parts() {
     sandbox.run("songs", "logs", "fresh").assert_success();
     sandbox.write("dataset/songplays/part-00099.parquet", "an old part");
     sandbox.write("dataset/_rejects/logs-00042.jsonl", "{}\n");
+    // As in a copy of a run in S3.
+    sandbox.write("dataset/staging/logs.gzip.manifest", "{}\n");
     sandbox.run_with(&[]).assert_success();
     snapshot.assert_replaced();
     assert_eq!(
@@ -49,6 +51,10 @@ fn directory_with_unknown_files_is_not_replaced() {
         (
             "_rejects/a.txt",
             "it contains _rejects/a.txt, which sparkify did not write",
+        ),
+        (
+            "staging/logs.json",
+            "it contains staging/logs.json, which sparkify did not write",
         ),
     ] {
         let (sandbox, _) = Sandbox::with_dataset();

@@ -16,6 +16,7 @@ mod duplicate_events;
 mod fault_tolerance;
 mod local_s3_parity;
 mod publishing;
+mod raw_staging;
 
 // Tests of the binary.
 mod clean_command;

@@ -115,13 +115,22 @@ fn parse_path(path: &str) -> Result<(Notation, &str), &'static str> {
         (None, Some(key)) => (Notation::Dot, key),
         (None, None) => return Err("is neither $['key'] nor $.key"),
     };
-    let is_plain = |c: char| c.is_alphanumeric() || c == '_';
-    if !key.is_empty() && key.chars().all(is_plain) {
-        Ok((notation, key))
-    } else if key.contains('*') || key.starts_with('.') || key.contains("..") {
+    let (is_wildcard, is_nested) = match notation {
+        Notation::Bracket => (
+            key == "*" || key.contains("[*]"),
+            key.contains(['\'', '[', ']']),
+        ),
+        Notation::Dot => (
+            key.contains('*') || key.starts_with('.') || key.contains(".."),
+            key.contains(['.', '[', ']']),
+        ),
+    };
+    if is_wildcard {
         Err("has a wildcard, which COPY does not accept")
-    } else {
+    } else if is_nested || key.is_empty() {
         Err("does not name one key at the top level of the record")
+    } else {
+        Ok((notation, key))
     }
 }
 
@@ -234,7 +243,7 @@ mod tests {
         assert_refused(
             1,
             "$['page ']",
-            "path 1, $['page '], does not name one key at the top level of the record",
+            "path 1, $['page '], names no key of staging_events",
         );
     }
 

@@ -9,6 +9,8 @@ mod given_jsonpaths;
 mod jsonpaths;
 mod plan;
 mod raw_source;
+#[cfg(test)]
+mod tests;
 mod upload;
 
 pub use given_jsonpaths::GivenJsonPaths;

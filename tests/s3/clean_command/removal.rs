@@ -9,7 +9,7 @@ use testkit::s3_server::sdk_client::SdkClient;
 
 use crate::clean_command::fixture::{
     OUT_URL, clean_json, run_entry_json, run_id, server_with_out_dir, write_complete_run,
-    write_run_file, write_unfinished_run,
+    write_published_runs, write_run_file, write_unfinished_run,
 };
 use crate::support::sample_bucket::run_sparkify;
 
@@ -194,4 +194,51 @@ fn next_clean_finishes_interrupted_clean() {
     let result = clean_json(&server, &["clean", OUT_URL, "--yes"]);
     assert_eq!(result["remove"][0]["objects"], 3);
     assert_eq!(server.objects("music").len(), 0);
+}
+
+#[test]
+fn what_is_staged_for_redshift_is_removed_with_its_run() {
+    let (server, out_dir) = server_with_out_dir(FaultPlan::new());
+    let [abandoned, recent, superseded, published] = [30, 5, 60, 50].map(run_id);
+    let staged = [
+        "staging/songs.manifest",
+        "staging/logs.zstd.manifest",
+        "staging/logs.jsonpaths",
+        "staging/source_objects.jsonlines",
+        "staging/source_objects.manifest",
+    ];
+    for id in [&abandoned, &recent, &superseded, &published] {
+        for name in staged {
+            write_run_file(&out_dir, id, name, "1");
+        }
+    }
+    for id in [&superseded, &published] {
+        write_run_file(&out_dir, id, "_report.json", "12");
+    }
+    let foreign = format!("{abandoned}/staging/notes.txt");
+    write_run_file(&out_dir, &abandoned, "staging/notes.txt", "mine");
+    write_published_runs(&out_dir, &[&superseded, &published]);
+    let clean = ["clean", OUT_URL, "--keep", "1", "--yes"];
+    let result = clean_json(&server, &clean);
+    let removed = result["remove"].as_array().unwrap().iter();
+    let removed: Vec<_> = removed
+        .map(|run| (&run["name"], &run["state"], &run["objects"]))
+        .collect();
+    let name = |id: &str| json!(format!("{OUT_URL}/{id}"));
+    assert_eq!(
+        removed,
+        [
+            (&name(&abandoned), &json!("unfinished"), &json!(5)),
+            (&name(&superseded), &json!("complete"), &json!(6)),
+        ]
+    );
+    let mut left: Vec<_> = server.objects("music").into_keys().collect();
+    left.retain(|key| !key.contains(&recent) && !key.contains(&published));
+    assert_eq!(
+        left,
+        [
+            format!("dataset/{foreign}"),
+            "dataset/latest.json".to_owned()
+        ]
+    );
 }
