@@ -143,7 +143,9 @@ impl Observer for TerminalProgress {
         phase.done_bytes += bytes;
         if let Some(bar) = &phase.bar {
             bar.inc(bytes);
-        } else if phase.total_bytes > 0 && next_line_at.is_none_or(|line_at| Instant::now() >= line_at) {
+        } else if phase.total_bytes > 0
+            && next_line_at.is_none_or(|line_at| Instant::now() >= line_at)
+        {
             *next_line_at = Some(Instant::now() + LINE_INTERVAL);
             eprint_line(&phase.format_line());
         }

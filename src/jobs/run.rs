@@ -171,14 +171,16 @@ impl RunJob {
 
     /// Checks that the engine inside Redshift has a warehouse and an output in S3.
     fn ensure_redshift_can_run(&self, warehouse: Option<&WarehouseConfig>) -> Result<()> {
-        let unusable = |reason: &str| Error::usage("cannot use --engine redshift").with_reason(reason);
+        let unusable =
+            |reason: &str| Error::usage("cannot use --engine redshift").with_reason(reason);
         let Some(warehouse) = warehouse else {
             return Err(unusable("no warehouse is named")
                 .with_hint("name a Redshift warehouse with --warehouse or --config"));
         };
         if warehouse.connection.dialect != Dialect::Redshift {
-            return Err(unusable("the warehouse is PostgreSQL")
-                .with_hint("leave out --engine redshift: the engine in this process loads into both"));
+            return Err(unusable("the warehouse is PostgreSQL").with_hint(
+                "leave out --engine redshift: the engine in this process loads into both",
+            ));
         }
         if self.is_replay() {
             return Err(unusable("a replay is transformed in this process"));

@@ -51,14 +51,14 @@ mod wrapper_record_hint;
 
 pub(crate) use dry_run::plan_run;
 pub use dry_run::{InputPlan, RunPlan, SplitPlan};
-pub(crate) use instrumented_runs::{TimedParse, TimedRun, measure_parse, measure_run};
-pub use raw_input::{RawInput, list_raw_input};
 pub(crate) use input_source::record_schema;
 pub(crate) use input_warnings::warn_if_no_records;
+pub(crate) use instrumented_runs::{TimedParse, TimedRun, measure_parse, measure_run};
+pub use raw_input::{RawInput, list_raw_input};
 pub(crate) use reject_limit::{
     LOAD_WITHOUT_EVENTS, ensure_within_limit, no_events_finding, unreadable_error,
 };
-pub(crate) use reported_run::{ReportedRun};
+pub(crate) use reported_run::ReportedRun;
 pub(crate) use run::{nothing_new_report, run};
 pub use run_failure::RunFailure;
 pub(crate) use run_failure::{input_failure, keep_failed_output};

@@ -61,7 +61,11 @@ pub(crate) fn input_failure(error: Error, mut report: RunReport) -> RunFailure {
 }
 
 /// Keeps the rejects and the report of a run that failed because of the content of its input.
-pub(crate) fn keep_failed_output(staging: Staging, error: Error, mut report: Box<RunReport>) -> RunFailure {
+pub(crate) fn keep_failed_output(
+    staging: Staging,
+    error: Error,
+    mut report: Box<RunReport>,
+) -> RunFailure {
     let kept_in = format!("rejects and report are in {}", staging.failed_location());
     let mut error_with_location = error.clone().add_hint(kept_in);
     report.error = Some(error_with_location.to_string());

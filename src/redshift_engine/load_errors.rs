@@ -146,6 +146,9 @@ mod tests {
         let error = LoadError::parse(row(ERROR)).unwrap();
         let line = error.to_reject_line("R", RecordKind::Log, &[]);
         assert!(!line.is_replayable());
-        assert_eq!((line.line, line.detail.as_ref()), (7, "COPY error 1216: Invalid JSON"));
+        assert_eq!(
+            (line.line, line.detail.as_ref()),
+            (7, "COPY error 1216: Invalid JSON")
+        );
     }
 }

@@ -31,7 +31,11 @@ pub(super) fn raw_statements(
 ) -> Result<Vec<Statement>> {
     let model = &SPARKIFY;
     let iam_role = iam_role.to_string();
-    let region = options.copy_region.as_deref().map(quote_literal).transpose()?;
+    let region = options
+        .copy_region
+        .as_deref()
+        .map(quote_literal)
+        .transpose()?;
     let manifest = quote_literal(&plan.source_objects_manifest)?;
     let mut statements = raw_staging_statements(model, options.keep_staging);
     statements.push(source_list_copy_statement(JsonSource {

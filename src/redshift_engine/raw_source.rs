@@ -96,7 +96,9 @@ impl<'a> RawSource<'a> {
     fn copy(&mut self, session: &mut WarehouseSession, sql: &str) -> StatementResult<()> {
         session.copy_from_s3(sql)?;
         let id = session.query("SELECT pg_last_copy_id()")?;
-        let id = id.first().and_then(|row| row.first()?.as_ref()?.parse().ok());
+        let id = id
+            .first()
+            .and_then(|row| row.first()?.as_ref()?.parse().ok());
         let id = id.ok_or_else(|| {
             fatal(
                 Error::failed("the warehouse returned an unexpected result")
@@ -209,11 +211,7 @@ impl<'a> RawSource<'a> {
     }
 
     /// Holds the counts of all records against the limits, and writes the rejects.
-    fn check_records(
-        &mut self,
-        session: &mut WarehouseSession,
-        sql: &str,
-    ) -> StatementResult<()> {
+    fn check_records(&mut self, session: &mut WarehouseSession, sql: &str) -> StatementResult<()> {
         let rows = session.query(sql)?;
         self.attempt.set_record_counts(&rows).map_err(fatal)?;
         let records = self.attempt.record_count();
@@ -318,7 +316,10 @@ impl LoadSource for RawSource<'_> {
                 let rows = session.query(sql)?;
                 self.read_fact_summary(&rows).map_err(fatal)
             }
-            #[expect(clippy::panic, reason = "the plan of this source has no other statements")]
+            #[expect(
+                clippy::panic,
+                reason = "the plan of this source has no other statements"
+            )]
             _ => panic!("raw records are copied, checked and transformed: {statement:?}"),
         }
     }

@@ -61,7 +61,10 @@ mod tests {
     use super::*;
 
     fn row(fields: &[&str]) -> ResultRow {
-        fields.iter().map(|field| Some((*field).to_owned())).collect()
+        fields
+            .iter()
+            .map(|field| Some((*field).to_owned()))
+            .collect()
     }
 
     #[test]

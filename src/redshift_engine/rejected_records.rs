@@ -122,7 +122,10 @@ mod tests {
             line: 3,
         };
         let line = record.to_reject_line("R", RecordKind::Log, place);
-        assert_eq!(line.text.as_deref(), Some(r#"{"ts":"a \"b\"","userId":""}"#));
+        assert_eq!(
+            line.text.as_deref(),
+            Some(r#"{"ts":"a \"b\"","userId":""}"#)
+        );
         assert!(line.is_replayable());
         assert_eq!(record.describe(), "type of ts: not a number");
     }

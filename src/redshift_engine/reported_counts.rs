@@ -67,7 +67,11 @@ pub(super) fn check_counts(
         warn_if_no_records(kind, &input, &report, observer);
         let has_readable = counts.copied.is_some_and(|copied| copied.staged > 0);
         if report.records > 0 && !has_readable && report.already_loaded_objects == 0 {
-            return Err(unreadable_error(kind, &input, counts.rejects.first.as_deref()));
+            return Err(unreadable_error(
+                kind,
+                &input,
+                counts.rejects.first.as_deref(),
+            ));
         }
     }
     ensure_within_limit(

@@ -183,6 +183,7 @@ fn run_never_mixes_versions_of_a_replaced_file() {
         threads: 2,
         max_rejects: MaxRejects::Percent(100.0),
         allow_empty: false,
+        engine: sparkify::config::Engine::InProcess,
         load_after_run: false,
         compression: Default::default(),
         loaded_objects: Default::default(),

@@ -84,6 +84,7 @@ fn engine_listing(songs: &Path, logs: &reference::ReferenceInput) -> Result<Engi
         threads: 2,
         max_rejects: MaxRejects::default(),
         allow_empty: false,
+        engine: sparkify::config::Engine::InProcess,
         load_after_run: false,
         compression: Default::default(),
         loaded_objects: Default::default(),

@@ -47,6 +47,7 @@ fn run_pipeline(faults: FaultPlan) -> Result<RunReport> {
         threads: 2,
         max_rejects: MaxRejects::default(),
         allow_empty: false,
+        engine: sparkify::config::Engine::InProcess,
         load_after_run: false,
         loaded_objects: Default::default(),
         compression: Default::default(),

@@ -76,6 +76,7 @@ impl LocalAndS3Input {
             threads: 2,
             max_rejects: MaxRejects::Percent(100.0),
             allow_empty: true,
+            engine: sparkify::config::Engine::InProcess,
             load_after_run: false,
             loaded_objects: Default::default(),
             compression: Default::default(),

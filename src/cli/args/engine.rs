@@ -80,8 +80,10 @@ impl EngineArgs {
         ];
         match flags.into_iter().find(|&(_, is_given)| is_given) {
             None => Ok(()),
-            Some((flag, _)) => Err(no_effect(flag, "the records are transformed in this process")
-                .with_hint("give --engine redshift")),
+            Some((flag, _)) => Err(
+                no_effect(flag, "the records are transformed in this process")
+                    .with_hint("give --engine redshift"),
+            ),
         }
     }
 }

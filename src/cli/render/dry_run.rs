@@ -38,7 +38,9 @@ fn write_dry_run_summary(to: &mut String, run_plan: &RunPlan) -> std::fmt::Resul
         write_ignored(to, name, input.ignored_objects, &input.ignored_extensions)?;
     }
     // There are no splits of objects that Redshift reads.
-    let split_inputs = inputs.into_iter().filter(|(_, input)| !input.splits.is_empty());
+    let split_inputs = inputs
+        .into_iter()
+        .filter(|(_, input)| !input.splits.is_empty());
     for (name, input) in split_inputs {
         writeln!(
             to,

@@ -32,8 +32,9 @@ impl WarehouseLoad<'_> {
         let mut failures = FailureCounts::default();
         let mut attempt = 1;
         loop {
-            let loaded = session
-                .and_then(|session| self.attempt(session, source, &statements, &mut state, progress));
+            let loaded = session.and_then(|session| {
+                self.attempt(session, source, &statements, &mut state, progress)
+            });
             progress.finish_phase();
             let Err(failure) = loaded else {
                 return Ok(LoadReport {
@@ -70,7 +71,12 @@ impl WarehouseLoad<'_> {
         LoadTransaction::prepare(self, source, &mut session, state, progress)?.run(statements)
     }
 
-    fn load_error(&self, source: &str, failure: StatementError, state: &CrossAttemptState) -> Error {
+    fn load_error(
+        &self,
+        source: &str,
+        failure: StatementError,
+        state: &CrossAttemptState,
+    ) -> Error {
         let error = Error::failed(format!(
             "cannot load {source} into {}",
             self.warehouse.connection

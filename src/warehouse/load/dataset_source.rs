@@ -126,7 +126,10 @@ impl LoadSource for DatasetSource<'_> {
         progress: &dyn Observer,
     ) -> std::result::Result<(), StatementError> {
         let Effect::Copy(table) = statement.effect else {
-            #[expect(clippy::panic, reason = "the plan of this source has no other statements")]
+            #[expect(
+                clippy::panic,
+                reason = "the plan of this source has no other statements"
+            )]
             {
                 panic!("a dataset is only copied: {statement:?}")
             }

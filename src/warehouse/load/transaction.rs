@@ -16,8 +16,8 @@ use crate::model::sparkify::SPARKIFY;
 use crate::observer::Observer;
 use crate::warehouse::connect::error::{ErrorClass, StatementError, fatal};
 use crate::warehouse::connect::session::{ResultRow, WarehouseSession};
-use crate::warehouse::create_tables::missing_table_ddl;
 use crate::warehouse::connect::statement_log::statement_summary;
+use crate::warehouse::create_tables::missing_table_ddl;
 use crate::warehouse::lock_wait::{execute_statement, warn_if_blocked};
 use crate::warehouse::sql::statement::{Check, Effect, Statement};
 

@@ -33,7 +33,9 @@ impl WarehouseLoad<'_> {
     /// Returns an error if the id of the run cannot be quoted in SQL.
     pub(crate) fn script_of(&self, run: &str, fill: Vec<Statement>) -> Result<String> {
         let dialect = self.warehouse.connection.dialect;
-        Ok(to_sql_script(&load_statements(dialect, run, self.mode, fill)?))
+        Ok(to_sql_script(&load_statements(
+            dialect, run, self.mode, fill,
+        )?))
     }
 
     /// Returns the statements of the transaction.

@@ -46,10 +46,16 @@ WHERE l.{first_key} IS NULL",
 /// the lookup table, and the time of the first and of the last, as in ISO 8601.
 pub(crate) fn fact_summary_statement(model: &Model) -> Statement {
     let (fact, _) = model.fact();
-    let matched = fact.columns.iter().find(|column| matches!(column.source, ValueSource::Lookup(_)));
+    let matched = fact
+        .columns
+        .iter()
+        .find(|column| matches!(column.source, ValueSource::Lookup(_)));
     let matched = matched.map_or("*", |column| column.name);
     let mut columns = vec![format!("COUNT({matched}) AS matched")];
-    let time = fact.columns.iter().find(|column| column.ty == ColumnType::Timestamp);
+    let time = fact
+        .columns
+        .iter()
+        .find(|column| column.ty == ColumnType::Timestamp);
     columns.extend(time.into_iter().flat_map(|time| {
         [("MIN", "oldest"), ("MAX", "newest")].map(|(function, name)| {
             format!(
@@ -58,7 +64,11 @@ pub(crate) fn fact_summary_statement(model: &Model) -> Statement {
             )
         })
     }));
-    let sql = format!("SELECT\n    {}\nFROM {}", columns.join(",\n    "), staged_name(fact));
+    let sql = format!(
+        "SELECT\n    {}\nFROM {}",
+        columns.join(",\n    "),
+        staged_name(fact)
+    );
     Statement::new(Effect::Check(Check::FactSummary), sql)
 }
 

@@ -34,8 +34,8 @@ mod verify;
 pub(crate) use constraints::with_constraints_dropped;
 pub(crate) use copy::{RowSource, copy_statement};
 pub(crate) use count::{
-    LOADED_SONGS, emptied_statement, fact_summary_statement, has_rows_query, missing_state_statement,
-    nonempty_tables_query, row_deltas_statement, staged_rows_statement,
+    LOADED_SONGS, emptied_statement, fact_summary_statement, has_rows_query,
+    missing_state_statement, nonempty_tables_query, row_deltas_statement, staged_rows_statement,
 };
 pub(crate) use create::create_statements;
 pub(crate) use drop::drop_statements;
@@ -48,10 +48,10 @@ pub(crate) use transaction::{
     begin_statement, commit_statement, lock_statement, lock_table_statement,
 };
 pub(crate) use transform::{
-    CopyRejects, JsonSource, LoadErrorView, StagingColumn, check_statements, failed_copy_errors_query, insert_copy_rejects,
-    load_errors_statement, raw_copy_statement, raw_staging_statements, record_counts_statement,
-    rejected_records_statement, source_list_copy_statement, staging_columns,
-    transform_statements,
+    CopyRejects, JsonSource, LoadErrorView, StagingColumn, check_statements,
+    failed_copy_errors_query, insert_copy_rejects, load_errors_statement, raw_copy_statement,
+    raw_staging_statements, record_counts_statement, rejected_records_statement,
+    source_list_copy_statement, staging_columns, transform_statements,
 };
 pub use upgrade::TableChange;
 pub(crate) use upgrade::{changes_since_first_version, upgrade_lock_statement, upgrade_statements};

@@ -14,7 +14,8 @@ mod statements;
 
 pub(crate) use checks::{check_statements, rejected_records_statement};
 pub(crate) use load_errors::{
-    CopyRejects, LoadErrorView, failed_copy_errors_query, insert_copy_rejects, load_errors_statement,
+    CopyRejects, LoadErrorView, failed_copy_errors_query, insert_copy_rejects,
+    load_errors_statement,
 };
 pub(crate) use raw_copy::{JsonSource, raw_copy_statement, source_list_copy_statement};
 pub(crate) use raw_staging::{
