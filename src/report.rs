@@ -6,8 +6,8 @@ pub use crate::output::reject_groups::{
 };
 pub use crate::output::run_log::{RunLogEntry, RunLogState};
 pub use crate::output::run_report::{
-    InputReport, LogReport, REPORT_VERSION, RunOutcome, RunReport, StageReport, TableReport,
-    UnknownKeyReport,
+    EngineName, InputReport, LogReport, REPORT_VERSION, RunOutcome, RunReport, StageReport,
+    TableReport, UnknownKeyReport,
 };
 pub use crate::pipeline::{InputPlan, RunFailure, RunPlan, SplitPlan};
 pub use crate::warehouse::load::{LoadReport, NewestLoad, TableChangeCounts};

@@ -5,7 +5,7 @@ use std::io::{Read, Seek};
 
 use super::latest::LatestPointer;
 use super::layout::{FAILED_REPORT_FILE, LATEST_FILE, REPORT_FILE, RunObject, manifest_key};
-use super::run_report::{REPORT_VERSION, RunReport, TableReport};
+use super::run_report::{EngineName, REPORT_VERSION, RunReport, TableReport};
 use crate::error::{Error, Result};
 use crate::model::TableSchema;
 use crate::model::sparkify::SPARKIFY;
@@ -51,6 +51,14 @@ impl PublishedDataset {
             return Err(Error::failed(format!("cannot load {location}"))
                 .with_reason("its report has no run id")
                 .with_hint("run again"));
+        }
+        match report.engine {
+            EngineName::InProcess => {}
+            EngineName::Redshift => {
+                return Err(Error::failed(format!("no dataset in {location}"))
+                    .with_reason("Redshift transformed the records of its run, and has its rows")
+                    .with_hint("to load the same input into another warehouse, run with --engine in-process"));
+            }
         }
         let mut tables = SPARKIFY.dataset_tables();
         if let Some(table) = tables.find(|table| find_table_report(&report, table).is_none()) {

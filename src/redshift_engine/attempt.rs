@@ -55,7 +55,12 @@ impl FoundRecords {
 
 impl Attempt {
     /// Returns an attempt that has found nothing yet. `stages` is the work before it.
-    pub(super) fn new(error_view: LoadErrorView, stages: BTreeMap<String, StageReport>) -> Self {
+    pub(super) fn new(
+        error_view: LoadErrorView,
+        mut stages: BTreeMap<String, StageReport>,
+    ) -> Self {
+        // Only listing is done in this process.
+        stages.retain(|_, stage| stage.seconds > 0.0);
         Self {
             error_view,
             last_copy: 0,

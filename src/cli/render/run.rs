@@ -8,7 +8,9 @@ use super::result_set::sanitize_for_terminal;
 use crate::input::describe_ignored;
 use crate::jobs::NothingNewRun;
 use crate::model::sparkify::SPARKIFY;
-use crate::output::run_report::{InputReport, LogReport, RunReport, StageReport, UnknownKeyReport};
+use crate::output::run_report::{
+    EngineName, InputReport, LogReport, RunReport, StageReport, UnknownKeyReport,
+};
 use crate::output::{REJECTS_DIR, REPORT_FILE};
 use crate::storage::Location;
 
@@ -79,6 +81,40 @@ fn write_run_summary(to: &mut String, report: &RunReport, out: &Location) -> std
         write_unknown_keys(to, name, input)?;
     }
 
+    match report.engine {
+        EngineName::InProcess => write_tables(to, report)?,
+        // The summary of the load has the rows, and there are no files.
+        EngineName::Redshift => {}
+    }
+    writeln!(
+        to,
+        "\n{:<12} {:>12} {:>12} {:>12}",
+        "stage", "seconds", "events/s", "bytes/s"
+    )?;
+    for (name, stage) in in_pipeline_order(&report.stages) {
+        write_stage(to, name, stage)?;
+    }
+    write_stage(to, "all", &report.total)?;
+    let seconds = report.total.seconds;
+    match report.engine {
+        EngineName::InProcess => {
+            let memory = report
+                .peak_memory_bytes
+                .map_or("unknown".to_owned(), format_bytes);
+            writeln!(
+                to,
+                "\n{out} in {seconds:.3} s on {} (stages are summed over threads), peak memory {memory}",
+                pluralize(report.threads, "thread")
+            )
+        }
+        EngineName::Redshift => {
+            writeln!(to, "\n{out} in {seconds:.3} s, transformed inside Redshift")
+        }
+    }
+}
+
+/// Writes the sizes of the tables.
+fn write_tables(to: &mut String, report: &RunReport) -> std::fmt::Result {
     writeln!(
         to,
         "\n{:<12} {:>12} {:>12} {:>12}",
@@ -95,25 +131,7 @@ fn write_run_summary(to: &mut String, report: &RunReport, out: &Location) -> std
             format_bytes(written.bytes)
         )?;
     }
-
-    writeln!(
-        to,
-        "\n{:<12} {:>12} {:>12} {:>12}",
-        "stage", "seconds", "events/s", "bytes/s"
-    )?;
-    for (name, stage) in in_pipeline_order(&report.stages) {
-        write_stage(to, name, stage)?;
-    }
-    write_stage(to, "all", &report.total)?;
-    let memory = report
-        .peak_memory_bytes
-        .map_or("unknown".to_owned(), format_bytes);
-    writeln!(
-        to,
-        "\n{out} in {:.3} s on {} (stages are summed over threads), peak memory {memory}",
-        report.total.seconds,
-        pluralize(report.threads, "thread")
-    )
+    Ok(())
 }
 
 /// Writes how many records of a replay passed.
@@ -228,7 +246,17 @@ pub(crate) fn write_input_counts(
 pub(crate) fn in_pipeline_order(
     stages: &BTreeMap<String, StageReport>,
 ) -> impl Iterator<Item = (&'static str, &StageReport)> {
-    let order = ["list", "read", "decode", "star", "encode", "deduplicate"];
+    let order = [
+        "list",
+        "read",
+        "decode",
+        "star",
+        "encode",
+        "deduplicate",
+        "copy",
+        "check",
+        "transform",
+    ];
     order
         .into_iter()
         .filter_map(|name| Some((name, stages.get(name)?)))

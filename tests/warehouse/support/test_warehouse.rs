@@ -4,7 +4,7 @@
 //! faults. Datasets for Redshift are in S3, those for PostgreSQL in local directories; tests use the same
 //! names for both.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use postgres::Client;
@@ -48,14 +48,29 @@ impl TestWarehouse {
 
     /// Creates a warehouse without tables whose COPY reads Parquet in these codecs.
     pub fn with_codecs(kind: WarehouseKind, codecs: ReadableCodecs) -> Self {
-        let s3 = (kind == WarehouseKind::Redshift).then(S3Server::start);
+        Self::start(SimulatorSettings {
+            kind,
+            codecs,
+            ..SimulatorSettings::default()
+        })
+    }
+
+    /// Creates a warehouse with all tables, whose simulator has these settings.
+    pub fn with_settings(settings: SimulatorSettings) -> Self {
+        let warehouse = Self::start(settings);
+        warehouse
+            .run_command(&["create-tables", "--quiet"])
+            .assert_success();
+        warehouse
+    }
+
+    fn start(settings: SimulatorSettings) -> Self {
+        let s3 = (settings.kind == WarehouseKind::Redshift).then(S3Server::start);
         let bucket = s3.as_ref().map(|s3| s3.bucket(BUCKET));
         let buckets = bucket.map(|bucket| bucket.parent().unwrap().to_owned());
         let simulator = RedshiftSimulator::start(SimulatorSettings {
-            kind,
             buckets: buckets.unwrap_or_default(),
-            codecs,
-            ..SimulatorSettings::default()
+            ..settings
         });
         Self {
             sandbox: Sandbox::new(),
@@ -92,6 +107,27 @@ impl TestWarehouse {
         match &self.s3 {
             Some(s3) => s3.bucket(BUCKET).join(out).join(run),
             None => self.path(out).join(run),
+        }
+    }
+
+    /// Writes an object to the bucket, for Redshift.
+    #[track_caller]
+    pub fn put_object(&self, key: &str, bytes: impl AsRef<[u8]>) {
+        let path = self.s3.as_ref().unwrap().bucket(BUCKET).join(key);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+
+    /// Copies the files of a folder to the bucket, below a prefix.
+    #[track_caller]
+    pub fn upload_dir(&self, folder: &Path, prefix: &str) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let entry = entry.unwrap();
+            let key = format!("{prefix}/{}", entry.file_name().to_str().unwrap());
+            match entry.file_type().unwrap().is_dir() {
+                true => self.upload_dir(&entry.path(), &key),
+                false => self.put_object(&key, std::fs::read(entry.path()).unwrap()),
+            }
         }
     }
 

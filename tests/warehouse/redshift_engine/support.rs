@@ -1,0 +1,124 @@
+//! Runs both engines over the same input in S3.
+
+use serde_json::Value;
+use testkit::cli::output::CommandOutput;
+use testkit::redshift_simulator::{NumberSpelling, RepeatedKeys, SimulatorSettings, WarehouseKind};
+
+use crate::support::table_rows::{TableRows, assert_tables_eq};
+use crate::support::test_warehouse::TestWarehouse;
+
+/// What the documentation of COPY leaves open: each combination must have the same result.
+pub fn undocumented_behaviours() -> Vec<SimulatorSettings> {
+    let spellings = [NumberSpelling::AsWritten, NumberSpelling::ThroughDouble];
+    let keys = [RepeatedKeys::First, RepeatedKeys::Last];
+    let pairs = spellings.into_iter().zip(keys);
+    pairs
+        .map(|(number_spelling, repeated_keys)| SimulatorSettings {
+            kind: WarehouseKind::Redshift,
+            number_spelling,
+            repeated_keys,
+            ..SimulatorSettings::default()
+        })
+        .collect()
+}
+
+/// Input in S3, below a prefix of the bucket.
+#[derive(Debug, Clone)]
+pub struct RawInput {
+    pub songs: Vec<String>,
+    pub logs: Vec<String>,
+}
+
+impl RawInput {
+    /// Returns the input in the folders `song_data` and `log_data` below a prefix.
+    pub fn below(warehouse: &TestWarehouse, prefix: &str) -> Self {
+        let url = |name: &str| vec![warehouse.out_location(&format!("{prefix}/{name}"))];
+        Self {
+            songs: url("song_data"),
+            logs: url("log_data"),
+        }
+    }
+}
+
+/// Runs an engine, and loads its result.
+pub fn run_engine(
+    warehouse: &TestWarehouse,
+    engine: &str,
+    input: &RawInput,
+    more: &[&str],
+) -> CommandOutput {
+    let out = warehouse.out_location(&format!("out-{engine}"));
+    let mut command = warehouse.warehouse_command(&["run", "--json", "--quiet"]);
+    command.args(["--engine", engine, "--out", &out]);
+    for (flag, values) in [("--songs", &input.songs), ("--logs", &input.logs)] {
+        command.arg(flag).args(values);
+    }
+    CommandOutput::run(command.args(more))
+}
+
+/// The counts of a report that both engines must agree on.
+pub fn counts(report: &Value) -> Vec<(String, Value)> {
+    let mut counts = Vec::new();
+    for (kind, names) in [
+        (
+            "songs",
+            &["objects", "records", "rejected", "rejected_by_reason"][..],
+        ),
+        (
+            "logs",
+            &[
+                "objects",
+                "records",
+                "rejected",
+                "rejected_by_reason",
+                "kept",
+                "filtered",
+                "duplicates",
+                "oldest_event",
+                "newest_event",
+            ],
+        ),
+    ] {
+        for name in names {
+            counts.push((format!("{kind}.{name}"), report[kind][name].clone()));
+        }
+    }
+    counts.push(("matched".to_owned(), report["matched_songplays"].clone()));
+    counts
+}
+
+/// Loads the input by each engine into a warehouse of its own, and asserts that tables, counts and history are equal.
+/// `upload` writes the input to the bucket. Returns the report of the engine inside Redshift.
+#[track_caller]
+pub fn assert_engines_agree(
+    settings: &SimulatorSettings,
+    upload: impl Fn(&TestWarehouse) -> RawInput,
+    more: &[&str],
+) -> Value {
+    let load = |engine: &str| -> (Value, TableRows, Vec<(String, i64, i64)>) {
+        let warehouse = TestWarehouse::with_settings(settings.clone());
+        let input = upload(&warehouse);
+        let output = run_engine(&warehouse, engine, &input, more);
+        let report = output.assert_success().json();
+        (
+            report,
+            warehouse.warehouse_tables(),
+            history_sums(&warehouse),
+        )
+    };
+    let (expected, expected_tables, expected_history) = load("in-process");
+    let (found, tables, history) = load("redshift");
+    assert_eq!(counts(&found), counts(&expected));
+    assert_tables_eq(&tables, &expected_tables);
+    assert_eq!(history, expected_history);
+    found
+}
+
+/// Returns the sums of the load history by kind: rows and rejected records.
+pub fn history_sums(warehouse: &TestWarehouse) -> Vec<(String, i64, i64)> {
+    let query = "SELECT kind, SUM(rows)::BIGINT, SUM(rejected_records)::BIGINT FROM load_history GROUP BY kind ORDER BY kind";
+    let rows = warehouse.admin_client().query(query, &[]).unwrap();
+    rows.iter()
+        .map(|row| (row.get(0), row.get(1), row.get(2)))
+        .collect()
+}
