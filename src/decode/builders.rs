@@ -18,7 +18,8 @@ use super::value::ValueError;
 use super::value_span::ValueSpan;
 use crate::model::{FieldType, RecordField};
 
-const MISSING: ValueError = ValueError {
+/// The error of a required key without a value.
+pub(crate) const MISSING: ValueError = ValueError {
     reason: RejectReason::Missing,
     message: "required key is null or missing",
 };

@@ -10,7 +10,7 @@
 //! drops it.
 
 mod batch_builder;
-mod builders;
+pub(crate) mod builders;
 mod candidate_validator;
 mod cursor;
 mod decode_call;
@@ -26,7 +26,7 @@ pub(crate) mod reject;
 mod resync;
 pub(crate) mod scanner;
 pub(crate) mod sniff;
-mod span_value;
+pub(crate) mod span_value;
 mod structural_index;
 pub(crate) mod unknown_keys;
 pub(crate) mod value;

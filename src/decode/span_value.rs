@@ -7,27 +7,33 @@ use super::reject::RejectReason;
 use super::value::{self, ValueError};
 use super::value_span::{ValueKind, ValueSpan};
 
-const NESTED: ValueError = ValueError {
+/// The error of an object or array.
+pub(crate) const NESTED: ValueError = ValueError {
     reason: RejectReason::Type,
     message: "expected a scalar, found an object or array",
 };
-const BOOLEAN: ValueError = ValueError {
+/// The error of a boolean in place of a number.
+pub(crate) const BOOLEAN: ValueError = ValueError {
     reason: RejectReason::Type,
     message: "expected a number, found a boolean",
 };
-const NOT_A_NUMBER: ValueError = ValueError {
+/// The error of another text in place of a number.
+pub(crate) const NOT_A_NUMBER: ValueError = ValueError {
     reason: RejectReason::Type,
     message: "not a number",
 };
-const NOT_INT32: ValueError = ValueError {
+/// The error of an integer that does not fit in 32 bits.
+pub(crate) const NOT_INT32: ValueError = ValueError {
     reason: RejectReason::Range,
     message: "number does not fit in 32 bits",
 };
-const OUT_OF_RANGE: ValueError = ValueError {
+/// The error of an integer outside the bounds of its field.
+pub(crate) const OUT_OF_RANGE: ValueError = ValueError {
     reason: RejectReason::Range,
     message: "number out of range",
 };
-const TOO_LONG: ValueError = ValueError {
+/// The error of a text with more bytes than the column holds.
+pub(crate) const TOO_LONG: ValueError = ValueError {
     reason: RejectReason::TooLong,
     message: "too long for the column",
 };

@@ -20,15 +20,18 @@ const NUL: ValueError = ValueError {
     reason: RejectReason::Nul,
     message: "text contains U+0000",
 };
-const NOT_INTEGRAL: ValueError = ValueError {
+/// The error of a number with a fraction in place of an integer.
+pub(crate) const NOT_INTEGRAL: ValueError = ValueError {
     reason: RejectReason::Type,
     message: "not an integer",
 };
-const NOT_INT64: ValueError = ValueError {
+/// The error of an integer that does not fit in 64 bits.
+pub(crate) const NOT_INT64: ValueError = ValueError {
     reason: RejectReason::Range,
     message: "number does not fit in 64 bits",
 };
-const NOT_DOUBLE: ValueError = ValueError {
+/// The error of a number that overflows a double.
+pub(crate) const NOT_DOUBLE: ValueError = ValueError {
     reason: RejectReason::Range,
     message: "number does not fit in a double",
 };

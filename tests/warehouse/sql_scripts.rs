@@ -26,8 +26,9 @@ fn sql_files_are_what_the_generator_writes() {
     let is_update = std::env::var_os("UPDATE_SQL").is_some();
     for (folder, scripts) in scripts_by_folder() {
         for script in scripts {
-            let path = folder.join(script.name);
+            let path = folder.join(&script.name);
             if is_update {
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
                 fs::write(&path, &script.text).unwrap();
             }
             let actual = fs::read_to_string(&path).unwrap_or_default();
@@ -43,11 +44,24 @@ fn sql_files_are_what_the_generator_writes() {
 #[test]
 fn sql_folders_have_no_other_files() {
     for (folder, scripts) in scripts_by_folder() {
-        let files = fs::read_dir(&folder).unwrap();
-        let files: BTreeSet<_> = files.map(|file| file.unwrap().file_name()).collect();
-        let names: BTreeSet<_> = scripts.iter().map(|script| script.name.into()).collect();
+        let files: BTreeSet<_> = file_names(&folder, "").into_iter().collect();
+        let names: BTreeSet<_> = scripts.into_iter().map(|script| script.name).collect();
         assert_eq!(files, names, "{}", folder.display());
     }
+}
+
+/// Returns the names of the files in a folder and those below it, after a prefix.
+fn file_names(folder: &Path, prefix: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    for file in fs::read_dir(folder).unwrap() {
+        let file = file.unwrap();
+        let name = format!("{prefix}{}", file.file_name().into_string().unwrap());
+        match file.file_type().unwrap().is_dir() {
+            true => names.extend(file_names(&file.path(), &format!("{name}/"))),
+            false => names.push(name),
+        }
+    }
+    names
 }
 
 /// The order of texts must not depend on a locale.

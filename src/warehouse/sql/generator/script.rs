@@ -13,6 +13,7 @@ use super::merge::merge_statements;
 use super::refresh::refresh_statements;
 use super::stage::staging_statements;
 use super::transaction::{begin_statement, commit_statement, lock_statement};
+use super::transform::transform_scripts;
 use super::upgrade::{changes_since_first_version, upgrade_lock_statement, upgrade_statements};
 use super::verify::verify_statement;
 use crate::model::{Model, TableSchema};
@@ -29,20 +30,20 @@ const STOP_ON_ERROR: &str = "\\set ON_ERROR_STOP on";
 /// A file of SQL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SqlScript {
-    /// The name of the file.
-    pub name: &'static str,
+    /// The name of the file below the folder of its kind of warehouse.
+    pub name: String,
     /// Its content.
     pub text: String,
 }
 
 /// Returns the scripts for a kind of warehouse. Those of a load are for psql, and their parameters are its variables.
 pub fn sql_scripts(model: &Model, dialect: Dialect) -> Vec<SqlScript> {
-    let script = |name, header: String, statements: &[Statement]| SqlScript {
-        name,
+    let script = |name: &str, header: String, statements: &[Statement]| SqlScript {
+        name: name.to_owned(),
         text: format!("{}\n{}", comment_lines(&header), paragraphs(statements)),
     };
-    let load_script = |name, header: String, statements: &[Statement]| SqlScript {
-        name,
+    let load_script = |name: &str, header: String, statements: &[Statement]| SqlScript {
+        name: name.to_owned(),
         text: format!(
             "{}\n{STOP_ON_ERROR}\n\n{}",
             comment_lines(&header),
@@ -53,7 +54,7 @@ pub fn sql_scripts(model: &Model, dialect: Dialect) -> Vec<SqlScript> {
     let create = create_statements(model, dialect);
     let refresh = refresh_statements(model, dialect);
     let verify = verify_statement(model, dialect, RUN);
-    vec![
+    let mut scripts = vec![
         script("create.sql", header::create(dialect), &create),
         script("drop.sql", header::drop(dialect), &drop_statements(model)),
         script(
@@ -68,7 +69,14 @@ pub fn sql_scripts(model: &Model, dialect: Dialect) -> Vec<SqlScript> {
         load_script("merge.sql", header::merge(dialect), &merge(model, dialect)),
         load_script("verify.sql", header::verify(dialect), &[verify]),
         load_script("commit.sql", header::commit(), &[commit_statement()]),
-    ]
+    ];
+    if dialect == Dialect::Redshift {
+        scripts.extend(transform_scripts(model).into_iter().map(|script| {
+            let name = format!("transform/{}.sql", script.name);
+            load_script(&name, script.header, &script.statements)
+        }));
+    }
+    scripts
 }
 
 fn upgrade(model: &Model, dialect: Dialect) -> Vec<Statement> {

@@ -15,4 +15,5 @@ mod rows;
 mod statements;
 
 pub(crate) use fact_tables::FactTables;
+pub(crate) use order::order_by;
 pub(crate) use statements::merge_statements;

@@ -9,7 +9,7 @@ use crate::warehouse::sql::generator::list::wrapped_list;
 
 /// Returns the terms of an ORDER BY among rows with the same key. Terms of different kinds are in lines of their own, which
 /// are indented by `indent` blanks.
-pub(super) fn order_by(
+pub(crate) fn order_by(
     dialect: Dialect,
     order: &[OrderTerm],
     key: &[ColumnSchema],

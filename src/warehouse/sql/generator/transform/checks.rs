@@ -1,22 +1,285 @@
 //! Separates valid records from rejected ones.
+//!
+//! Nearly all records have only plain numbers and texts that fit. They are recognized first, and cast. The others, in a
+//! table of their own, are looked at closely.
 
-use super::raw_staging::staging_columns;
-use crate::model::{Model, RecordSchema};
-use crate::warehouse::sql::generator::clause::select;
+use super::filter::filter_condition;
+use super::numbers::{number_statements, number_text};
+use super::problems::{FieldProblems, fields, problem_parts};
+use super::raw_staging::{column_name, staging_columns, staging_table};
+use super::record_tables::{
+    HashColumn, field_column_type, field_of, hash_columns, judged_table, kept_table, number_column,
+    numbers_table, rejected_table, text_limit, unusual_table, valid_table,
+};
+use super::record_values::hash_expression;
+use crate::model::{FieldType, Model, RecordField, RecordSchema};
+use crate::warehouse::dialect::Dialect;
+use crate::warehouse::sql::generator::clause::{select, select_groups};
+use crate::warehouse::sql::generator::column::type_name;
+use crate::warehouse::sql::generator::list::wrapped_list;
+use crate::warehouse::sql::generator::temp_table::create_temp_table;
 use crate::warehouse::sql::statement::{Check, Effect, Statement};
 
+/// An integer of at most nine digits, which fits in 32 bits, or of at most eighteen, which fits in 64 bits. A fraction of
+/// zeros is cut off.
+const PLAIN_INTEGER: &str = "'^-?(0|[1-9][0-9]*)([.]0+)?$'";
+
+/// A number without an exponent, which neither overflows nor becomes zero if it has at most 300 characters.
+const PLAIN_NUMBER: &str = "'^-?(0|[1-9][0-9]*)([.][0-9]+)?$'";
+
 /// Returns the statements that create the tables of valid and of rejected records of each kind.
-pub(crate) fn check_statements(_model: &Model) -> Vec<Statement> {
-    Vec::new()
+pub(crate) fn check_statements(model: &Model) -> Vec<Statement> {
+    let records = model.records.iter();
+    records
+        .flat_map(|record| record_check_statements(model, record))
+        .collect()
+}
+
+/// Returns the same for one kind.
+pub(crate) fn record_check_statements(
+    model: &Model,
+    record: &'static RecordSchema,
+) -> Vec<Statement> {
+    let create = |name: String, query: String, comment: &str| {
+        let mut statements = create_temp_table(Dialect::Redshift, &name, &query);
+        statements[0].comment = comment.to_owned();
+        statements
+    };
+    let hashes = hash_columns(model, record);
+    let unusual = format!(
+        "{}\nFROM {}\nWHERE\n    CASE\n        WHEN\n            {}\n            THEN 'usual'\n        ELSE \
+         'unusual'\n    END = 'unusual'",
+        select(&raw_columns(record, None)),
+        kept_table(record),
+        usual_conditions(record).join("\n            AND "),
+    );
+    let valid = format!(
+        "{}\nFROM {}\nWHERE\n    {}",
+        valid_select(record, &hashes),
+        kept_table(record),
+        usual_conditions(record).join("\n    AND "),
+    );
+    let rejected = format!(
+        "{}\nFROM {}\nWHERE problem IS NOT NULL",
+        select_groups(&[problem_parts().to_vec(), raw_columns(record, None)], 0),
+        judged_table(record),
+    );
+    let insert = format!(
+        "INSERT INTO {}\n{}\nFROM {}\nWHERE problem IS NULL",
+        valid_table(record),
+        valid_select(record, &hashes),
+        judged_table(record),
+    );
+    [
+        create(
+            kept_table(record),
+            kept_query(record),
+            "The records that the filter keeps, with their numbers as far as these are plain: a number with an exponent or \
+             many digits is null here, and so is what is no number. Only plain digits are cast.",
+        ),
+        create(
+            valid_table(record),
+            valid,
+            "The valid records, without those that need a closer look.",
+        ),
+        create(
+            unusual_table(record),
+            unusual,
+            "The records that need a closer look: they may be valid nevertheless.",
+        ),
+        number_statements(record),
+        create(
+            judged_table(record),
+            judged_query(record),
+            "What is wrong with these records, if anything. A problem begins with the place of its reason and the number of \
+             its field, so that the smallest is the one that a record is rejected for.",
+        ),
+        create(
+            rejected_table(record),
+            rejected,
+            "The rejected records.",
+        ),
+        vec![
+            Statement::new(Effect::Temporary, insert)
+                .with_comment("All others of these records are valid."),
+        ],
+    ]
+    .concat()
 }
 
 /// Returns the query for the rejected records of a kind: reason, key, detail and all columns of the raw record.
 pub(crate) fn rejected_records_statement(record: &'static RecordSchema) -> Statement {
     let reject = ["reject_reason", "reject_key", "reject_detail"].map(str::to_owned);
-    let staged = staging_columns(record)
-        .into_iter()
-        .map(|column| column.name);
-    let columns: Vec<_> = reject.into_iter().chain(staged).collect();
-    let sql = format!("{}\nFROM rejected_{}s", select(&columns), record.name);
+    let columns = [reject.to_vec(), raw_columns(record, None)].concat();
+    let sql = format!("{}\nFROM {}", select(&columns), rejected_table(record));
     Statement::new(Effect::Check(Check::RejectedRecords(record)), sql)
+}
+
+/// Returns the columns of raw records, by the alias of their table.
+fn raw_columns(record: &RecordSchema, alias: Option<&str>) -> Vec<String> {
+    let prefix = alias.map_or_else(String::new, |alias| format!("{alias}."));
+    let columns = staging_columns(record).into_iter();
+    columns
+        .map(|column| format!("{prefix}{}", column.name))
+        .collect()
+}
+
+/// Returns the fields that are numbers.
+fn number_fields(
+    record: &RecordSchema,
+) -> impl Iterator<Item = (usize, &'static RecordField)> + use<> {
+    fields(record).filter(|(_, field)| !field.ty.is_text())
+}
+
+/// Returns the query for the records that the filter keeps.
+fn kept_query(record: &RecordSchema) -> String {
+    let numbers = number_fields(record).map(|(_, field)| plain_number(field));
+    let filter = filter_condition(record)
+        .map_or_else(String::new, |condition| format!("\nWHERE {condition}"));
+    let numbers: String = numbers.map(|number| format!(",\n    {number}")).collect();
+    format!(
+        "SELECT\n    {}{numbers}\nFROM {}{filter}",
+        wrapped_list(raw_columns(record, None), 4),
+        staging_table(record)
+    )
+}
+
+/// Returns the column of the number of a field, if it is plain.
+fn plain_number(field: &RecordField) -> String {
+    let value = column_name(field.key);
+    let (pattern, limit, text) = match field.ty {
+        FieldType::Int32 => (PLAIN_INTEGER, 9, format!("SPLIT_PART({value}, '.', 1)")),
+        FieldType::Int64 { .. } => (PLAIN_INTEGER, 18, format!("SPLIT_PART({value}, '.', 1)")),
+        FieldType::Double | FieldType::Text { .. } | FieldType::DictText { .. } => {
+            (PLAIN_NUMBER, 300, value.clone())
+        }
+    };
+    let plain =
+        format!("CASE WHEN {value} ~ {pattern} AND LENGTH({value}) <= {limit} THEN {text} END");
+    typed_number(field, &plain)
+}
+
+/// Returns the column of the number of a field, from its text or value.
+fn typed_number(field: &RecordField, value: &str) -> String {
+    let ty = type_name(field_column_type(field.ty), Dialect::Redshift);
+    // There is no negative zero in a table.
+    let sum = if field.ty == FieldType::Double {
+        " + 0.0"
+    } else {
+        ""
+    };
+    format!("CAST({value} AS {ty}){sum} AS {}", number_column(field))
+}
+
+/// Returns the conditions that a kept record is valid without a closer look.
+fn usual_conditions(record: &RecordSchema) -> Vec<String> {
+    let condition = |field: &RecordField| {
+        let value = column_name(field.key);
+        let number = number_column(field);
+        match (field.ty, field.required) {
+            (FieldType::Text { .. } | FieldType::DictText { .. }, required) => {
+                let length = match required {
+                    true => format!("OCTET_LENGTH({value})"),
+                    false => format!("COALESCE(OCTET_LENGTH({value}), 0)"),
+                };
+                match (text_limit(field.ty), required) {
+                    (Some(limit), _) => Some(format!("{length} <= {limit}")),
+                    (None, true) => Some(format!("{value} IS NOT NULL")),
+                    (None, false) => None,
+                }
+            }
+            (FieldType::Int64 { min, max }, true) => {
+                Some(format!("{number} BETWEEN {min} AND {max}"))
+            }
+            (FieldType::Int64 { min, max }, false) => Some(format!(
+                "({value} IS NULL OR {number} BETWEEN {min} AND {max})"
+            )),
+            (FieldType::Int32 | FieldType::Double, true) => Some(format!("{number} IS NOT NULL")),
+            (FieldType::Int32 | FieldType::Double, false) => {
+                Some(format!("({value} IS NULL OR {number} IS NOT NULL)"))
+            }
+        }
+    };
+    let conditions: Vec<_> = record.fields.iter().filter_map(condition).collect();
+    match conditions.is_empty() {
+        true => vec!["1 = 1".to_owned()],
+        false => conditions,
+    }
+}
+
+/// Returns the beginning of the query for valid records: all fields with their types, and the hashes.
+fn valid_select(record: &RecordSchema, hashes: &[HashColumn]) -> String {
+    let field = |field: &RecordField| {
+        let name = column_name(field.key);
+        match text_limit(field.ty) {
+            Some(limit) => format!("CAST({name} AS VARCHAR({limit})) AS {name}"),
+            None if field.ty.is_text() => name,
+            None => format!("{} AS {name}", number_column(field)),
+        }
+    };
+    let source = |key: &str| {
+        let field = field_of(record, key);
+        match field.ty.is_text() {
+            true => column_name(key),
+            false => number_column(field),
+        }
+    };
+    let hash = |hash: &HashColumn| {
+        let expression = hash_expression(record, hash.keys, source);
+        format!("{expression} AS {}", hash.name)
+    };
+    let fields = record.fields.iter().map(field);
+    let columns: Vec<_> = fields.chain(hashes.iter().map(hash)).collect();
+    format!("SELECT\n    {}", columns.join(",\n    "))
+}
+
+/// Returns the query for the problems of unusual records.
+fn judged_query(record: &RecordSchema) -> String {
+    let alias = |position: usize| format!("n{}", position + 1);
+    let number = |(position, field): (usize, &'static RecordField)| {
+        let alias = alias(position);
+        let value = match field.ty {
+            FieldType::Int32 => format!(
+                "CASE WHEN {alias}.integer_value BETWEEN {} AND {} THEN {alias}.integer_value END",
+                i32::MIN,
+                i32::MAX
+            ),
+            FieldType::Int64 { .. } => format!("{alias}.integer_value"),
+            FieldType::Double | FieldType::Text { .. } | FieldType::DictText { .. } => {
+                format!("{alias}.double_value")
+            }
+        };
+        format!(",\n    {}", typed_number(field, &value))
+    };
+    let join = |(position, field): (usize, &'static RecordField)| {
+        let alias = alias(position);
+        let value = format!("u.{}", column_name(field.key));
+        format!(
+            "\nLEFT JOIN {} {alias} ON {alias}.number_text = {}",
+            numbers_table(record),
+            number_text(&value)
+        )
+    };
+    let problem = |(position, field): (usize, &'static RecordField)| {
+        let problems = FieldProblems {
+            field,
+            position,
+            record: "u",
+            number: &alias(position),
+        };
+        problems.expression(8)
+    };
+    let problems: Vec<_> = fields(record).filter_map(problem).collect();
+    let problem = match &problems[..] {
+        [] => "CAST(NULL AS VARCHAR(1))".to_owned(),
+        [one] => one.clone(),
+        several => format!("LEAST(\n        {}\n    )", several.join(",\n        ")),
+    };
+    format!(
+        "SELECT\n    {}{},\n    {problem} AS problem\nFROM {} u{}",
+        wrapped_list(raw_columns(record, Some("u")), 4),
+        number_fields(record).map(number).collect::<String>(),
+        unusual_table(record),
+        number_fields(record).map(join).collect::<String>(),
+    )
 }

@@ -1,0 +1,109 @@
+//! Names the tables of the records of a kind, and their columns.
+
+use super::raw_staging::column_name;
+use crate::model::{
+    ColumnSchema, ColumnType, FieldType, Model, RecordField, RecordSchema, TableSchema, ValueSource,
+};
+
+/// The maximum length of a VARCHAR in Redshift, in bytes.
+const MAX_VARCHAR_BYTES: usize = 65_535;
+
+/// Returns the name of the table of the records that the filter keeps.
+pub(super) fn kept_table(record: &RecordSchema) -> String {
+    format!("kept_{}s", record.name)
+}
+
+/// Returns the name of the table of the kept records that need a closer look.
+pub(super) fn unusual_table(record: &RecordSchema) -> String {
+    format!("unusual_{}s", record.name)
+}
+
+/// Returns the name of the table of the numbers of these.
+pub(super) fn numbers_table(record: &RecordSchema) -> String {
+    format!("{}_numbers", record.name)
+}
+
+/// Returns the name of the table of the unusual records after the checks.
+pub(super) fn judged_table(record: &RecordSchema) -> String {
+    format!("judged_{}s", record.name)
+}
+
+/// Returns the name of the table of the valid records.
+pub(super) fn valid_table(record: &RecordSchema) -> String {
+    format!("valid_{}s", record.name)
+}
+
+/// Returns the name of the table of the rejected records.
+pub(super) fn rejected_table(record: &RecordSchema) -> String {
+    format!("rejected_{}s", record.name)
+}
+
+/// Returns the name of the column that has the number of a field, beside that of its text.
+pub(super) fn number_column(field: &RecordField) -> String {
+    format!("{}_number", column_name(field.key))
+}
+
+/// Returns the type of the column of a field in the table of valid records.
+pub(super) fn field_column_type(ty: FieldType) -> ColumnType {
+    match ty {
+        FieldType::Int32 => ColumnType::Integer,
+        FieldType::Int64 { .. } => ColumnType::BigInt,
+        FieldType::Double => ColumnType::Double,
+        FieldType::Text { max_bytes } | FieldType::DictText { max_bytes } => {
+            ColumnType::Varchar(max_bytes.min(MAX_VARCHAR_BYTES))
+        }
+    }
+}
+
+/// Returns the maximum length of the texts of a field, if it is less than the columns of raw records hold.
+pub(super) fn text_limit(ty: FieldType) -> Option<usize> {
+    match ty {
+        FieldType::Text { max_bytes } | FieldType::DictText { max_bytes } => {
+            (max_bytes < MAX_VARCHAR_BYTES).then_some(max_bytes)
+        }
+        FieldType::Int32 | FieldType::Int64 { .. } | FieldType::Double => None,
+    }
+}
+
+/// A hash of fields of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct HashColumn {
+    /// The name of the column, in the table of valid records and in those that are filled from it.
+    pub name: &'static str,
+    /// The keys of the fields.
+    pub keys: &'static [&'static str],
+}
+
+/// Returns the hashes that the tables of a dataset have of a record. Each is computed once.
+pub(super) fn hash_columns(model: &Model, record: &'static RecordSchema) -> Vec<HashColumn> {
+    let mut hashes = Vec::new();
+    let is_of_record = |table: &&'static TableSchema| model.record_of(table) == Some(record);
+    for table in model.dataset_tables().filter(is_of_record) {
+        let hash = |column: &ColumnSchema| match column.source {
+            ValueSource::Hash(keys) => Some(HashColumn {
+                name: column.name,
+                keys,
+            }),
+            ValueSource::Field(_)
+            | ValueSource::CalendarPart(..)
+            | ValueSource::Lookup(_)
+            | ValueSource::Engine(_) => None,
+        };
+        for hash in table.columns.iter().filter_map(hash) {
+            if !hashes.contains(&hash) {
+                hashes.push(hash);
+            }
+        }
+    }
+    hashes
+}
+
+/// Returns a field of a record.
+#[expect(
+    clippy::expect_used,
+    reason = "a model is consistent: each name that it contains belongs to something"
+)]
+pub(super) fn field_of(record: &RecordSchema, key: &str) -> &'static RecordField {
+    let field = record.fields.iter().find(|field| field.key == key);
+    field.expect("a key of the model belongs to a field of its record")
+}
