@@ -44,11 +44,6 @@ impl RejectedRecord {
         })
     }
 
-    /// Returns the name of the reason.
-    pub(super) fn reason(&self) -> &str {
-        &self.reason
-    }
-
     /// Returns the line of the reject file. The object of the record is not known after COPY, so that the line names its
     /// own place: the reject file, and the line and the offset there.
     pub(super) fn to_reject_line<'a>(

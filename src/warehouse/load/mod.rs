@@ -32,7 +32,7 @@ pub(crate) use dataset_source::DatasetSource;
 pub use history::NewestLoad;
 pub(crate) use history::{check_tables, loaded_before, loaded_runs};
 pub(crate) use mode::LoadMode;
-pub(crate) use plan::{ParquetParams, load_statements, parquet_copy_statements};
+pub(crate) use plan::{ParquetParams, parquet_copy_statements};
 pub use report::LoadReport;
 pub(crate) use source::{LoadSource, StagedRows};
 pub(crate) use warehouse_load::WarehouseLoad;
