@@ -292,10 +292,7 @@ fn load_errors_survive_rollback() {
     test.execute("ROLLBACK");
     let query = "SELECT TRIM(file_name), TRIM(column_name), TRIM(column_type), line_number, error_code \
                 FROM sys_load_error_detail WHERE query_id = pg_last_query_id()";
-    assert_eq!(
-        test.query_rows(query),
-        ["s3://b/f|a|varchar|2|15001"]
-    );
+    assert_eq!(test.query_rows(query), ["s3://b/f|a|varchar|2|15001"]);
     let query = "SELECT TRIM(filename), TRIM(colname), line_number, err_code FROM stl_load_errors \
                 WHERE query = pg_last_copy_id()";
     assert_eq!(test.query_rows(query), ["s3://b/f|a|2|15001"]);
