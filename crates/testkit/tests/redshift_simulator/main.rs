@@ -8,6 +8,7 @@ mod copy_json;
 mod ddl;
 mod fault_injection;
 mod fixture;
+mod fnv_hash;
 mod isolation;
 mod json_values;
 mod load_errors;

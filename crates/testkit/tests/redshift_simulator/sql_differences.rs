@@ -242,28 +242,6 @@ fn backslash_escapes_in_strings() {
 }
 
 #[test]
-fn fnv_hash_matches_redshift() {
-    let mut test = SimulatorFixture::new();
-    assert_eq!(
-        test.query_rows("SELECT fnv_hash(1)"),
-        ["-5968735742475085980"]
-    );
-    let seeded =
-        "SELECT fnv_hash('x'::VARCHAR, fnv_hash(1::BIGINT)) = fnv_hash('x'::VARCHAR, fnv_hash(1))";
-    assert_eq!(test.query_rows(seeded), ["f"]);
-    // The hashes of "" and "a" show the offset basis and the prime of FNV-1a.
-    let texts = "SELECT to_hex(fnv_hash('')), to_hex(fnv_hash('a'::VARCHAR))";
-    assert_eq!(
-        test.query_rows(texts),
-        ["cbf29ce484222325|af63dc4c8601ec8c"]
-    );
-    assert_eq!(
-        test.query_rows("SELECT fnv_hash(0.5::DOUBLE PRECISION) IS NULL"),
-        ["f"]
-    );
-}
-
-#[test]
 fn datediff_counts_seconds() {
     let mut test = SimulatorFixture::new();
     let query = |from: &str, to: &str| {
