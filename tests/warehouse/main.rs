@@ -30,6 +30,7 @@ mod load_order_independence;
 mod local_runs;
 mod parquet_codecs;
 mod psql_load;
+mod redshift;
 mod rejected_loads;
 mod replay;
 mod sql_scripts;
