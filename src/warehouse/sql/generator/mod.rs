@@ -50,6 +50,10 @@ pub(crate) use stage::staging_statements;
 pub(crate) use transaction::{
     begin_statement, commit_statement, lock_statement, lock_table_statement,
 };
+#[expect(
+    unused_imports,
+    reason = "the run of the engine inside Redshift uses them"
+)]
 pub(crate) use transform::{
     CopyRejects, JsonSource, LoadErrorView, StagingColumn, check_statements, insert_copy_rejects,
     load_errors_statement, raw_copy_statement, raw_staging_statements, record_counts_statement,

@@ -28,6 +28,10 @@ const PLAIN_INTEGER: &str = "'^-?(0|[1-9][0-9]*)([.]0+)?$'";
 const PLAIN_NUMBER: &str = "'^-?(0|[1-9][0-9]*)([.][0-9]+)?$'";
 
 /// Returns the statements that create the tables of valid and of rejected records of each kind.
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the run of the engine inside Redshift calls it")
+)]
 pub(crate) fn check_statements(model: &Model) -> Vec<Statement> {
     let records = model.records.iter();
     records

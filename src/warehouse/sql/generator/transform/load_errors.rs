@@ -10,6 +10,7 @@ pub(crate) enum LoadErrorView {
     /// STL_LOAD_ERRORS, which has the beginning of the text of each record, and which a cluster has.
     Stl,
     /// SYS_LOAD_ERROR_DETAIL, which has no text, and which every warehouse has.
+    #[expect(dead_code, reason = "the run of the engine inside Redshift uses it")]
     Sys,
 }
 
@@ -60,6 +61,10 @@ pub(crate) struct CopyRejects {
 }
 
 /// Returns the statement that records how many records of each object COPY could not read. There is at least one object.
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the run of the engine inside Redshift calls it")
+)]
 pub(crate) fn insert_copy_rejects(model: &Model, rejects: &[CopyRejects]) -> Statement {
     let [kind, object, _] = &source_list_columns(model)[..] else {
         unreachable!("an object has a kind, a name and a version")

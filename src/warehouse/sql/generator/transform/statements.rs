@@ -8,6 +8,10 @@ use crate::model::{Model, TableRule, TableSchema};
 use crate::warehouse::sql::statement::Statement;
 
 /// Returns the statements that fill the staged tables.
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the run of the engine inside Redshift calls it")
+)]
 pub(crate) fn transform_statements(model: &Model) -> Vec<Statement> {
     let tables = transformed_tables(model).into_iter();
     tables
