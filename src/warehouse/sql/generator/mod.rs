@@ -5,6 +5,7 @@
 //! - `transaction` begins and commits a load. `stage`, `refresh`, `copy`, `count`, `merge` and `verify` are the parts
 //!   between, in this order. `constraints` drops constraints in PostgreSQL and adds them again.
 //! - `clause`, `expression`, `list` and `temp_table` lay out parts of statements.
+//! - `transform` stages raw records and derives the staged rows from them, inside Redshift.
 //! - `history` lists loads.
 //! - `script` puts the files together from a `header` and statements.
 
@@ -22,6 +23,8 @@ mod list;
 mod merge;
 mod refresh;
 mod script;
+#[cfg(test)]
+mod shops;
 mod stage;
 mod temp_table;
 #[cfg(test)]

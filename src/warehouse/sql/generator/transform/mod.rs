@@ -27,6 +27,8 @@ mod record_values;
 mod scripts;
 mod source_objects;
 mod statements;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use checks::{check_statements, rejected_records_statement};
 pub(crate) use load_errors::{

@@ -1,0 +1,3 @@
+//! The engine inside Redshift.
+
+mod transform;
