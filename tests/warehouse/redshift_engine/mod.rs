@@ -2,6 +2,14 @@
 //! in this process, apart from the differences that its documentation lists.
 
 mod differences;
+mod batches;
+mod commands;
+mod crash;
+mod input_objects;
+mod jsonpaths;
+mod keep_staging;
+mod mixed;
+mod options;
 mod parity;
 mod rejects;
 mod support;
