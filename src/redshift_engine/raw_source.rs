@@ -122,7 +122,10 @@ impl<'a> RawSource<'a> {
         // Without the permission to read the view, the error of the COPY has to do.
         let errors = session.query(&query).unwrap_or_default();
         if errors.is_empty() {
-            return Ok(failure);
+            let error = failure.error.add_hint(
+                "COPY reads objects as their names say; --engine in-process goes by their contents",
+            );
+            return Ok(StatementError { error, ..failure });
         }
         self.attempt
             .add_load_errors(self.staging, kind, errors)

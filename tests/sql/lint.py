@@ -23,6 +23,7 @@ SQL = REPOSITORY / "sql"
 # The dialects that the scripts of a directory must follow.
 DIALECTS_BY_DIR = {
     "redshift": ["redshift"],
+    "transform": ["redshift"],
     "postgres": ["postgres"],
     "analytics": ["redshift", "postgres"],
 }

@@ -8,16 +8,42 @@
 \set ON_ERROR_STOP on
 
 -- The records that the filter keeps, with their numbers as far as these are plain: a number with an exponent or many
--- digits is null here, and so is what is no number. Only plain digits are cast.
+-- digits is null here, and so is what is no number. Only plain digits are cast. 0.0 is added because -0.0 is 0.0 in all
+-- tables.
 CREATE TEMP TABLE kept_events AS
 SELECT
     artist, auth, firstname, gender, iteminsession, lastname, length, level, location, method, page, registration,
     sessionid, song, status, ts, useragent, userid,
-    CAST(CASE WHEN ts ~ '^-?(0|[1-9][0-9]*)([.]0+)?$' AND LENGTH(ts) <= 18 THEN SPLIT_PART(ts, '.', 1) END AS BIGINT) AS ts_number,
-    CAST(CASE WHEN userid ~ '^-?(0|[1-9][0-9]*)([.]0+)?$' AND LENGTH(userid) <= 9 THEN SPLIT_PART(userid, '.', 1) END AS INTEGER) AS userid_number,
-    CAST(CASE WHEN sessionid ~ '^-?(0|[1-9][0-9]*)([.]0+)?$' AND LENGTH(sessionid) <= 9 THEN SPLIT_PART(sessionid, '.', 1) END AS INTEGER) AS sessionid_number,
-    CAST(CASE WHEN iteminsession ~ '^-?(0|[1-9][0-9]*)([.]0+)?$' AND LENGTH(iteminsession) <= 9 THEN SPLIT_PART(iteminsession, '.', 1) END AS INTEGER) AS iteminsession_number,
-    CAST(CASE WHEN length ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?$' AND LENGTH(length) <= 300 THEN length END AS DOUBLE PRECISION) + 0.0 AS length_number
+    CAST(
+        CASE
+            WHEN ts ~ '^-?(0|[1-9][0-9]*)([.]0+)?$' AND LENGTH(ts) <= 18
+                THEN SPLIT_PART(ts, '.', 1)
+        END AS BIGINT
+    ) AS ts_number,
+    CAST(
+        CASE
+            WHEN userid ~ '^-?(0|[1-9][0-9]*)([.]0+)?$' AND LENGTH(userid) <= 9
+                THEN SPLIT_PART(userid, '.', 1)
+        END AS INTEGER
+    ) AS userid_number,
+    CAST(
+        CASE
+            WHEN sessionid ~ '^-?(0|[1-9][0-9]*)([.]0+)?$' AND LENGTH(sessionid) <= 9
+                THEN SPLIT_PART(sessionid, '.', 1)
+        END AS INTEGER
+    ) AS sessionid_number,
+    CAST(
+        CASE
+            WHEN iteminsession ~ '^-?(0|[1-9][0-9]*)([.]0+)?$' AND LENGTH(iteminsession) <= 9
+                THEN SPLIT_PART(iteminsession, '.', 1)
+        END AS INTEGER
+    ) AS iteminsession_number,
+    CAST(
+        CASE
+            WHEN length ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?$' AND LENGTH(length) <= 300
+                THEN length
+        END AS DOUBLE PRECISION
+    ) + 0.0 AS length_number
 FROM staging_events
 WHERE page = 'NextSong' AND OCTET_LENGTH(page) = 8;
 
@@ -37,8 +63,15 @@ SELECT
     song,
     artist,
     length_number AS length,
+    TIMESTAMP 'epoch'
+        + ts_number / 86400000 * INTERVAL '1 day'
+        + MOD(ts_number, 86400000) / 1000 * INTERVAL '1 second'
+        + MOD(ts_number, 1000) * INTERVAL '1 millisecond' AS ts_time,
     FNV_HASH(iteminsession_number, FNV_HASH(sessionid_number, FNV_HASH(ts_number, FNV_HASH(userid_number)))) AS songplay_id,
-    CASE WHEN song IS NOT NULL AND artist IS NOT NULL THEN FNV_HASH(artist, FNV_HASH(CAST(0 AS SMALLINT), FNV_HASH(song))) END AS song_key
+    CASE
+        WHEN song IS NOT NULL AND artist IS NOT NULL
+            THEN FNV_HASH(artist, FNV_HASH(CAST(0 AS SMALLINT), FNV_HASH(song)))
+    END AS song_key
 FROM kept_events
 WHERE
     ts_number BETWEEN -62135596800000 AND 253402300799999
@@ -91,29 +124,34 @@ FROM (
         number_text,
         SPLIT_PART(mantissa, '.', 1) AS whole,
         SPLIT_PART(mantissa, '.', 2) AS fraction,
-        CASE WHEN LEFT(exponent, 1) = '-' THEN -1 ELSE 1 END
+        CASE WHEN LEFT(exponent_text, 1) = '-' THEN -1 ELSE 1 END
         * CAST(
             CASE
-                WHEN LENGTH(LTRIM(exponent, '+-0')) = 0 THEN '0'
-                WHEN LENGTH(LTRIM(exponent, '+-0')) > 8 THEN '99999999'
-                ELSE LTRIM(exponent, '+-0')
+                WHEN LENGTH(LTRIM(exponent_text, '+-0')) = 0 THEN '0'
+                WHEN LENGTH(LTRIM(exponent_text, '+-0')) > 8 THEN '99999999'
+                ELSE LTRIM(exponent_text, '+-0')
             END AS INTEGER
         ) AS exponent
     FROM (
         SELECT
             number_text,
             LTRIM(SPLIT_PART(LOWER(number_text), 'e', 1), '-') AS mantissa,
-            SPLIT_PART(LOWER(number_text), 'e', 2) AS exponent
+            SPLIT_PART(LOWER(number_text), 'e', 2) AS exponent_text
         FROM (
-            SELECT ts AS number_text FROM unusual_events WHERE ts ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$'
+            SELECT ts AS number_text FROM unusual_events
+            WHERE ts ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$'
             UNION
-            SELECT userid AS number_text FROM unusual_events WHERE userid ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$'
+            SELECT userid AS number_text FROM unusual_events
+            WHERE userid ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$'
             UNION
-            SELECT sessionid AS number_text FROM unusual_events WHERE sessionid ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$'
+            SELECT sessionid AS number_text FROM unusual_events
+            WHERE sessionid ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$'
             UNION
-            SELECT iteminsession AS number_text FROM unusual_events WHERE iteminsession ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$'
+            SELECT iteminsession AS number_text FROM unusual_events
+            WHERE iteminsession ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$'
             UNION
-            SELECT length AS number_text FROM unusual_events WHERE length ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$'
+            SELECT length AS number_text FROM unusual_events
+            WHERE length ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$'
         ) AS texts
     ) AS halves
 ) AS parts;
@@ -130,7 +168,11 @@ SELECT
         CASE
             WHEN LENGTH(significant) = 0 THEN '0'
             WHEN LENGTH(significant) > magnitude OR magnitude > 19 THEN NULL
-            WHEN magnitude = 19 AND RPAD(significant, LEAST(GREATEST(magnitude, 1), 19), '0') > CASE WHEN sign = '-' THEN '9223372036854775808' ELSE '9223372036854775807' END THEN NULL
+            WHEN
+                magnitude = 19
+                AND RPAD(significant, 19, '0') > CASE WHEN sign = '-' THEN '9223372036854775808' ELSE '9223372036854775807' END
+                THEN NULL
+            -- The bounds matter only where another branch is taken.
             ELSE sign || RPAD(significant, LEAST(GREATEST(magnitude, 1), 19), '0')
         END AS BIGINT
     ) AS integer_value,
@@ -173,87 +215,107 @@ CREATE TEMP TABLE judged_events AS
 SELECT
     u.artist, u.auth, u.firstname, u.gender, u.iteminsession, u.lastname, u.length, u.level, u.location, u.method,
     u.page, u.registration, u.sessionid, u.song, u.status, u.ts, u.useragent, u.userid,
-    CAST(n1.integer_value AS BIGINT) AS ts_number,
-    CAST(CASE WHEN n2.integer_value BETWEEN -2147483648 AND 2147483647 THEN n2.integer_value END AS INTEGER) AS userid_number,
-    CAST(CASE WHEN n3.integer_value BETWEEN -2147483648 AND 2147483647 THEN n3.integer_value END AS INTEGER) AS sessionid_number,
-    CAST(CASE WHEN n4.integer_value BETWEEN -2147483648 AND 2147483647 THEN n4.integer_value END AS INTEGER) AS iteminsession_number,
-    CAST(n13.double_value AS DOUBLE PRECISION) + 0.0 AS length_number,
+    CAST(n_ts.integer_value AS BIGINT) AS ts_number,
+    CAST(
+        CASE
+            WHEN n_userid.integer_value BETWEEN -2147483648 AND 2147483647
+                THEN n_userid.integer_value
+        END AS INTEGER
+    ) AS userid_number,
+    CAST(
+        CASE
+            WHEN n_sessionid.integer_value BETWEEN -2147483648 AND 2147483647
+                THEN n_sessionid.integer_value
+        END AS INTEGER
+    ) AS sessionid_number,
+    CAST(
+        CASE
+            WHEN n_iteminsession.integer_value BETWEEN -2147483648 AND 2147483647
+                THEN n_iteminsession.integer_value
+        END AS INTEGER
+    ) AS iteminsession_number,
+    CAST(n_length.double_value AS DOUBLE PRECISION) + 0.0 AS length_number,
     LEAST(
         CASE
-            WHEN COALESCE(OCTET_LENGTH(u.ts), 0) = 0 THEN '6000:missing:ts:required key is null or missing'
-            WHEN u.ts IN ('true', 'false') THEN '4000:type:ts:expected a number, found a boolean'
-            WHEN LEFT(u.ts, 1) IN ('{', '[') THEN '4000:type:ts:expected a scalar, found an object or array'
-            WHEN n1.number_text IS NULL THEN '4000:type:ts:not a number'
-            WHEN n1.is_integral = 0 THEN '4000:type:ts:not an integer'
-            WHEN n1.integer_value IS NULL THEN '5000:range:ts:number does not fit in 64 bits'
-            WHEN n1.integer_value NOT BETWEEN -62135596800000 AND 253402300799999 THEN '5000:range:ts:number out of range'
+            WHEN COALESCE(OCTET_LENGTH(u.ts), 0) = 0 THEN '6000|missing|ts|required key is null or missing'
+            WHEN u.ts IN ('true', 'false') THEN '4000|type|ts|expected a number, found a boolean'
+            WHEN LEFT(u.ts, 1) IN ('{', '[') THEN '4000|type|ts|expected a scalar, found an object or array'
+            WHEN n_ts.number_text IS NULL THEN '4000|type|ts|not a number'
+            WHEN n_ts.is_integral = 0 THEN '4000|type|ts|not an integer'
+            WHEN n_ts.integer_value IS NULL THEN '5000|range|ts|number does not fit in 64 bits'
+            WHEN n_ts.integer_value NOT BETWEEN -62135596800000 AND 253402300799999 THEN '5000|range|ts|number out of range'
         END,
         CASE
-            WHEN COALESCE(OCTET_LENGTH(u.userid), 0) = 0 THEN '6001:missing:userId:required key is null or missing'
-            WHEN u.userid IN ('true', 'false') THEN '4001:type:userId:expected a number, found a boolean'
-            WHEN LEFT(u.userid, 1) IN ('{', '[') THEN '4001:type:userId:expected a scalar, found an object or array'
-            WHEN n2.number_text IS NULL THEN '4001:type:userId:not a number'
-            WHEN n2.is_integral = 0 THEN '4001:type:userId:not an integer'
-            WHEN n2.integer_value IS NULL THEN '5001:range:userId:number does not fit in 64 bits'
-            WHEN n2.integer_value NOT BETWEEN -2147483648 AND 2147483647 THEN '5001:range:userId:number does not fit in 32 bits'
+            WHEN COALESCE(OCTET_LENGTH(u.userid), 0) = 0 THEN '6001|missing|userId|required key is null or missing'
+            WHEN u.userid IN ('true', 'false') THEN '4001|type|userId|expected a number, found a boolean'
+            WHEN LEFT(u.userid, 1) IN ('{', '[') THEN '4001|type|userId|expected a scalar, found an object or array'
+            WHEN n_userid.number_text IS NULL THEN '4001|type|userId|not a number'
+            WHEN n_userid.is_integral = 0 THEN '4001|type|userId|not an integer'
+            WHEN n_userid.integer_value IS NULL THEN '5001|range|userId|number does not fit in 64 bits'
+            WHEN n_userid.integer_value NOT BETWEEN -2147483648 AND 2147483647 THEN '5001|range|userId|number does not fit in 32 bits'
         END,
         CASE
-            WHEN COALESCE(OCTET_LENGTH(u.sessionid), 0) = 0 THEN '6002:missing:sessionId:required key is null or missing'
-            WHEN u.sessionid IN ('true', 'false') THEN '4002:type:sessionId:expected a number, found a boolean'
-            WHEN LEFT(u.sessionid, 1) IN ('{', '[') THEN '4002:type:sessionId:expected a scalar, found an object or array'
-            WHEN n3.number_text IS NULL THEN '4002:type:sessionId:not a number'
-            WHEN n3.is_integral = 0 THEN '4002:type:sessionId:not an integer'
-            WHEN n3.integer_value IS NULL THEN '5002:range:sessionId:number does not fit in 64 bits'
-            WHEN n3.integer_value NOT BETWEEN -2147483648 AND 2147483647 THEN '5002:range:sessionId:number does not fit in 32 bits'
+            WHEN COALESCE(OCTET_LENGTH(u.sessionid), 0) = 0 THEN '6002|missing|sessionId|required key is null or missing'
+            WHEN u.sessionid IN ('true', 'false') THEN '4002|type|sessionId|expected a number, found a boolean'
+            WHEN LEFT(u.sessionid, 1) IN ('{', '[') THEN '4002|type|sessionId|expected a scalar, found an object or array'
+            WHEN n_sessionid.number_text IS NULL THEN '4002|type|sessionId|not a number'
+            WHEN n_sessionid.is_integral = 0 THEN '4002|type|sessionId|not an integer'
+            WHEN n_sessionid.integer_value IS NULL THEN '5002|range|sessionId|number does not fit in 64 bits'
+            WHEN n_sessionid.integer_value NOT BETWEEN -2147483648 AND 2147483647 THEN '5002|range|sessionId|number does not fit in 32 bits'
         END,
         CASE
-            WHEN COALESCE(OCTET_LENGTH(u.iteminsession), 0) = 0 THEN '6003:missing:itemInSession:required key is null or missing'
-            WHEN u.iteminsession IN ('true', 'false') THEN '4003:type:itemInSession:expected a number, found a boolean'
-            WHEN LEFT(u.iteminsession, 1) IN ('{', '[') THEN '4003:type:itemInSession:expected a scalar, found an object or array'
-            WHEN n4.number_text IS NULL THEN '4003:type:itemInSession:not a number'
-            WHEN n4.is_integral = 0 THEN '4003:type:itemInSession:not an integer'
-            WHEN n4.integer_value IS NULL THEN '5003:range:itemInSession:number does not fit in 64 bits'
-            WHEN n4.integer_value NOT BETWEEN -2147483648 AND 2147483647 THEN '5003:range:itemInSession:number does not fit in 32 bits'
+            WHEN COALESCE(OCTET_LENGTH(u.iteminsession), 0) = 0 THEN '6003|missing|itemInSession|required key is null or missing'
+            WHEN u.iteminsession IN ('true', 'false') THEN '4003|type|itemInSession|expected a number, found a boolean'
+            WHEN LEFT(u.iteminsession, 1) IN ('{', '[') THEN '4003|type|itemInSession|expected a scalar, found an object or array'
+            WHEN n_iteminsession.number_text IS NULL THEN '4003|type|itemInSession|not a number'
+            WHEN n_iteminsession.is_integral = 0 THEN '4003|type|itemInSession|not an integer'
+            WHEN n_iteminsession.integer_value IS NULL THEN '5003|range|itemInSession|number does not fit in 64 bits'
+            WHEN n_iteminsession.integer_value NOT BETWEEN -2147483648 AND 2147483647 THEN '5003|range|itemInSession|number does not fit in 32 bits'
         END,
         CASE
-            WHEN u.level IS NULL THEN '6004:missing:level:required key is null or missing'
-            WHEN OCTET_LENGTH(u.level) > 16 THEN '7004:too_long:level:too long for the column'
+            WHEN u.level IS NULL THEN '6004|missing|level|required key is null or missing'
+            WHEN OCTET_LENGTH(u.level) > 16 THEN '7004|too_long|level|too long for the column'
         END,
         CASE
-            WHEN OCTET_LENGTH(u.firstname) > 256 THEN '7005:too_long:firstName:too long for the column'
+            WHEN OCTET_LENGTH(u.firstname) > 256 THEN '7005|too_long|firstName|too long for the column'
         END,
         CASE
-            WHEN OCTET_LENGTH(u.lastname) > 256 THEN '7006:too_long:lastName:too long for the column'
+            WHEN OCTET_LENGTH(u.lastname) > 256 THEN '7006|too_long|lastName|too long for the column'
         END,
         CASE
-            WHEN OCTET_LENGTH(u.gender) > 16 THEN '7007:too_long:gender:too long for the column'
+            WHEN OCTET_LENGTH(u.gender) > 16 THEN '7007|too_long|gender|too long for the column'
         END,
         CASE
-            WHEN OCTET_LENGTH(u.location) > 512 THEN '7008:too_long:location:too long for the column'
+            WHEN OCTET_LENGTH(u.location) > 512 THEN '7008|too_long|location|too long for the column'
         END,
         CASE
-            WHEN OCTET_LENGTH(u.useragent) > 1024 THEN '7009:too_long:userAgent:too long for the column'
+            WHEN OCTET_LENGTH(u.useragent) > 1024 THEN '7009|too_long|userAgent|too long for the column'
         END,
         CASE
             WHEN COALESCE(OCTET_LENGTH(u.length), 0) = 0 THEN NULL
-            WHEN u.length IN ('true', 'false') THEN '4012:type:length:expected a number, found a boolean'
-            WHEN LEFT(u.length, 1) IN ('{', '[') THEN '4012:type:length:expected a scalar, found an object or array'
-            WHEN n13.number_text IS NULL THEN '4012:type:length:not a number'
-            WHEN n13.double_value IS NULL THEN '5012:range:length:number does not fit in a double'
+            WHEN u.length IN ('true', 'false') THEN '4012|type|length|expected a number, found a boolean'
+            WHEN LEFT(u.length, 1) IN ('{', '[') THEN '4012|type|length|expected a scalar, found an object or array'
+            WHEN n_length.number_text IS NULL THEN '4012|type|length|not a number'
+            WHEN n_length.double_value IS NULL THEN '5012|range|length|number does not fit in a double'
         END
     ) AS problem
 FROM unusual_events u
-LEFT JOIN event_numbers n1 ON n1.number_text = CASE WHEN u.ts ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$' THEN u.ts END
-LEFT JOIN event_numbers n2 ON n2.number_text = CASE WHEN u.userid ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$' THEN u.userid END
-LEFT JOIN event_numbers n3 ON n3.number_text = CASE WHEN u.sessionid ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$' THEN u.sessionid END
-LEFT JOIN event_numbers n4 ON n4.number_text = CASE WHEN u.iteminsession ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$' THEN u.iteminsession END
-LEFT JOIN event_numbers n13 ON n13.number_text = CASE WHEN u.length ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$' THEN u.length END;
+LEFT JOIN event_numbers n_ts
+    ON n_ts.number_text = CASE WHEN u.ts ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$' THEN u.ts END
+LEFT JOIN event_numbers n_userid
+    ON n_userid.number_text = CASE WHEN u.userid ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$' THEN u.userid END
+LEFT JOIN event_numbers n_sessionid
+    ON n_sessionid.number_text = CASE WHEN u.sessionid ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$' THEN u.sessionid END
+LEFT JOIN event_numbers n_iteminsession
+    ON n_iteminsession.number_text = CASE WHEN u.iteminsession ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$' THEN u.iteminsession END
+LEFT JOIN event_numbers n_length
+    ON n_length.number_text = CASE WHEN u.length ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$' THEN u.length END;
 
 -- The rejected records.
 CREATE TEMP TABLE rejected_events AS
 SELECT
-    SPLIT_PART(problem, ':', 2) AS reject_reason, SPLIT_PART(problem, ':', 3) AS reject_key,
-    SPLIT_PART(problem, ':', 4) AS reject_detail,
+    SPLIT_PART(problem, '|', 2) AS reject_reason, SPLIT_PART(problem, '|', 3) AS reject_key,
+    SPLIT_PART(problem, '|', 4) AS reject_detail,
     artist, auth, firstname, gender, iteminsession, lastname, length, level, location, method, page, registration,
     sessionid, song, status, ts, useragent, userid
 FROM judged_events
@@ -275,7 +337,14 @@ SELECT
     song,
     artist,
     length_number AS length,
+    TIMESTAMP 'epoch'
+        + ts_number / 86400000 * INTERVAL '1 day'
+        + MOD(ts_number, 86400000) / 1000 * INTERVAL '1 second'
+        + MOD(ts_number, 1000) * INTERVAL '1 millisecond' AS ts_time,
     FNV_HASH(iteminsession_number, FNV_HASH(sessionid_number, FNV_HASH(ts_number, FNV_HASH(userid_number)))) AS songplay_id,
-    CASE WHEN song IS NOT NULL AND artist IS NOT NULL THEN FNV_HASH(artist, FNV_HASH(CAST(0 AS SMALLINT), FNV_HASH(song))) END AS song_key
+    CASE
+        WHEN song IS NOT NULL AND artist IS NOT NULL
+            THEN FNV_HASH(artist, FNV_HASH(CAST(0 AS SMALLINT), FNV_HASH(song)))
+    END AS song_key
 FROM judged_events
 WHERE problem IS NULL;

@@ -8,15 +8,36 @@
 \set ON_ERROR_STOP on
 
 -- The records that the filter keeps, with their numbers as far as these are plain: a number with an exponent or many
--- digits is null here, and so is what is no number. Only plain digits are cast.
+-- digits is null here, and so is what is no number. Only plain digits are cast. 0.0 is added because -0.0 is 0.0 in all
+-- tables.
 CREATE TEMP TABLE kept_songs AS
 SELECT
     artist_id, artist_latitude, artist_location, artist_longitude, artist_name, duration, num_songs, song_id,
     title, year,
-    CAST(CASE WHEN artist_latitude ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?$' AND LENGTH(artist_latitude) <= 300 THEN artist_latitude END AS DOUBLE PRECISION) + 0.0 AS artist_latitude_number,
-    CAST(CASE WHEN artist_longitude ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?$' AND LENGTH(artist_longitude) <= 300 THEN artist_longitude END AS DOUBLE PRECISION) + 0.0 AS artist_longitude_number,
-    CAST(CASE WHEN year ~ '^-?(0|[1-9][0-9]*)([.]0+)?$' AND LENGTH(year) <= 9 THEN SPLIT_PART(year, '.', 1) END AS INTEGER) AS year_number,
-    CAST(CASE WHEN duration ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?$' AND LENGTH(duration) <= 300 THEN duration END AS DOUBLE PRECISION) + 0.0 AS duration_number
+    CAST(
+        CASE
+            WHEN artist_latitude ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?$' AND LENGTH(artist_latitude) <= 300
+                THEN artist_latitude
+        END AS DOUBLE PRECISION
+    ) + 0.0 AS artist_latitude_number,
+    CAST(
+        CASE
+            WHEN artist_longitude ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?$' AND LENGTH(artist_longitude) <= 300
+                THEN artist_longitude
+        END AS DOUBLE PRECISION
+    ) + 0.0 AS artist_longitude_number,
+    CAST(
+        CASE
+            WHEN year ~ '^-?(0|[1-9][0-9]*)([.]0+)?$' AND LENGTH(year) <= 9
+                THEN SPLIT_PART(year, '.', 1)
+        END AS INTEGER
+    ) AS year_number,
+    CAST(
+        CASE
+            WHEN duration ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?$' AND LENGTH(duration) <= 300
+                THEN duration
+        END AS DOUBLE PRECISION
+    ) + 0.0 AS duration_number
 FROM staging_songs;
 
 -- The valid records, without those that need a closer look.
@@ -80,27 +101,31 @@ FROM (
         number_text,
         SPLIT_PART(mantissa, '.', 1) AS whole,
         SPLIT_PART(mantissa, '.', 2) AS fraction,
-        CASE WHEN LEFT(exponent, 1) = '-' THEN -1 ELSE 1 END
+        CASE WHEN LEFT(exponent_text, 1) = '-' THEN -1 ELSE 1 END
         * CAST(
             CASE
-                WHEN LENGTH(LTRIM(exponent, '+-0')) = 0 THEN '0'
-                WHEN LENGTH(LTRIM(exponent, '+-0')) > 8 THEN '99999999'
-                ELSE LTRIM(exponent, '+-0')
+                WHEN LENGTH(LTRIM(exponent_text, '+-0')) = 0 THEN '0'
+                WHEN LENGTH(LTRIM(exponent_text, '+-0')) > 8 THEN '99999999'
+                ELSE LTRIM(exponent_text, '+-0')
             END AS INTEGER
         ) AS exponent
     FROM (
         SELECT
             number_text,
             LTRIM(SPLIT_PART(LOWER(number_text), 'e', 1), '-') AS mantissa,
-            SPLIT_PART(LOWER(number_text), 'e', 2) AS exponent
+            SPLIT_PART(LOWER(number_text), 'e', 2) AS exponent_text
         FROM (
-            SELECT artist_latitude AS number_text FROM unusual_songs WHERE artist_latitude ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$'
+            SELECT artist_latitude AS number_text FROM unusual_songs
+            WHERE artist_latitude ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$'
             UNION
-            SELECT artist_longitude AS number_text FROM unusual_songs WHERE artist_longitude ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$'
+            SELECT artist_longitude AS number_text FROM unusual_songs
+            WHERE artist_longitude ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$'
             UNION
-            SELECT year AS number_text FROM unusual_songs WHERE year ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$'
+            SELECT year AS number_text FROM unusual_songs
+            WHERE year ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$'
             UNION
-            SELECT duration AS number_text FROM unusual_songs WHERE duration ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$'
+            SELECT duration AS number_text FROM unusual_songs
+            WHERE duration ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$'
         ) AS texts
     ) AS halves
 ) AS parts;
@@ -117,7 +142,11 @@ SELECT
         CASE
             WHEN LENGTH(significant) = 0 THEN '0'
             WHEN LENGTH(significant) > magnitude OR magnitude > 19 THEN NULL
-            WHEN magnitude = 19 AND RPAD(significant, LEAST(GREATEST(magnitude, 1), 19), '0') > CASE WHEN sign = '-' THEN '9223372036854775808' ELSE '9223372036854775807' END THEN NULL
+            WHEN
+                magnitude = 19
+                AND RPAD(significant, 19, '0') > CASE WHEN sign = '-' THEN '9223372036854775808' ELSE '9223372036854775807' END
+                THEN NULL
+            -- The bounds matter only where another branch is taken.
             ELSE sign || RPAD(significant, LEAST(GREATEST(magnitude, 1), 19), '0')
         END AS BIGINT
     ) AS integer_value,
@@ -160,72 +189,81 @@ CREATE TEMP TABLE judged_songs AS
 SELECT
     u.artist_id, u.artist_latitude, u.artist_location, u.artist_longitude, u.artist_name, u.duration, u.num_songs,
     u.song_id, u.title, u.year,
-    CAST(n6.double_value AS DOUBLE PRECISION) + 0.0 AS artist_latitude_number,
-    CAST(n7.double_value AS DOUBLE PRECISION) + 0.0 AS artist_longitude_number,
-    CAST(CASE WHEN n8.integer_value BETWEEN -2147483648 AND 2147483647 THEN n8.integer_value END AS INTEGER) AS year_number,
-    CAST(n9.double_value AS DOUBLE PRECISION) + 0.0 AS duration_number,
+    CAST(n_artist_latitude.double_value AS DOUBLE PRECISION) + 0.0 AS artist_latitude_number,
+    CAST(n_artist_longitude.double_value AS DOUBLE PRECISION) + 0.0 AS artist_longitude_number,
+    CAST(
+        CASE
+            WHEN n_year.integer_value BETWEEN -2147483648 AND 2147483647
+                THEN n_year.integer_value
+        END AS INTEGER
+    ) AS year_number,
+    CAST(n_duration.double_value AS DOUBLE PRECISION) + 0.0 AS duration_number,
     LEAST(
         CASE
-            WHEN u.song_id IS NULL THEN '6000:missing:song_id:required key is null or missing'
-            WHEN OCTET_LENGTH(u.song_id) > 32 THEN '7000:too_long:song_id:too long for the column'
+            WHEN u.song_id IS NULL THEN '6000|missing|song_id|required key is null or missing'
+            WHEN OCTET_LENGTH(u.song_id) > 32 THEN '7000|too_long|song_id|too long for the column'
         END,
         CASE
-            WHEN u.title IS NULL THEN '6001:missing:title:required key is null or missing'
-            WHEN OCTET_LENGTH(u.title) > 1024 THEN '7001:too_long:title:too long for the column'
+            WHEN u.title IS NULL THEN '6001|missing|title|required key is null or missing'
+            WHEN OCTET_LENGTH(u.title) > 1024 THEN '7001|too_long|title|too long for the column'
         END,
         CASE
-            WHEN u.artist_id IS NULL THEN '6002:missing:artist_id:required key is null or missing'
-            WHEN OCTET_LENGTH(u.artist_id) > 32 THEN '7002:too_long:artist_id:too long for the column'
+            WHEN u.artist_id IS NULL THEN '6002|missing|artist_id|required key is null or missing'
+            WHEN OCTET_LENGTH(u.artist_id) > 32 THEN '7002|too_long|artist_id|too long for the column'
         END,
         CASE
-            WHEN u.artist_name IS NULL THEN '6003:missing:artist_name:required key is null or missing'
-            WHEN OCTET_LENGTH(u.artist_name) > 1024 THEN '7003:too_long:artist_name:too long for the column'
+            WHEN u.artist_name IS NULL THEN '6003|missing|artist_name|required key is null or missing'
+            WHEN OCTET_LENGTH(u.artist_name) > 1024 THEN '7003|too_long|artist_name|too long for the column'
         END,
         CASE
-            WHEN OCTET_LENGTH(u.artist_location) > 1024 THEN '7004:too_long:artist_location:too long for the column'
+            WHEN OCTET_LENGTH(u.artist_location) > 1024 THEN '7004|too_long|artist_location|too long for the column'
         END,
         CASE
             WHEN COALESCE(OCTET_LENGTH(u.artist_latitude), 0) = 0 THEN NULL
-            WHEN u.artist_latitude IN ('true', 'false') THEN '4005:type:artist_latitude:expected a number, found a boolean'
-            WHEN LEFT(u.artist_latitude, 1) IN ('{', '[') THEN '4005:type:artist_latitude:expected a scalar, found an object or array'
-            WHEN n6.number_text IS NULL THEN '4005:type:artist_latitude:not a number'
-            WHEN n6.double_value IS NULL THEN '5005:range:artist_latitude:number does not fit in a double'
+            WHEN u.artist_latitude IN ('true', 'false') THEN '4005|type|artist_latitude|expected a number, found a boolean'
+            WHEN LEFT(u.artist_latitude, 1) IN ('{', '[') THEN '4005|type|artist_latitude|expected a scalar, found an object or array'
+            WHEN n_artist_latitude.number_text IS NULL THEN '4005|type|artist_latitude|not a number'
+            WHEN n_artist_latitude.double_value IS NULL THEN '5005|range|artist_latitude|number does not fit in a double'
         END,
         CASE
             WHEN COALESCE(OCTET_LENGTH(u.artist_longitude), 0) = 0 THEN NULL
-            WHEN u.artist_longitude IN ('true', 'false') THEN '4006:type:artist_longitude:expected a number, found a boolean'
-            WHEN LEFT(u.artist_longitude, 1) IN ('{', '[') THEN '4006:type:artist_longitude:expected a scalar, found an object or array'
-            WHEN n7.number_text IS NULL THEN '4006:type:artist_longitude:not a number'
-            WHEN n7.double_value IS NULL THEN '5006:range:artist_longitude:number does not fit in a double'
+            WHEN u.artist_longitude IN ('true', 'false') THEN '4006|type|artist_longitude|expected a number, found a boolean'
+            WHEN LEFT(u.artist_longitude, 1) IN ('{', '[') THEN '4006|type|artist_longitude|expected a scalar, found an object or array'
+            WHEN n_artist_longitude.number_text IS NULL THEN '4006|type|artist_longitude|not a number'
+            WHEN n_artist_longitude.double_value IS NULL THEN '5006|range|artist_longitude|number does not fit in a double'
         END,
         CASE
             WHEN COALESCE(OCTET_LENGTH(u.year), 0) = 0 THEN NULL
-            WHEN u.year IN ('true', 'false') THEN '4007:type:year:expected a number, found a boolean'
-            WHEN LEFT(u.year, 1) IN ('{', '[') THEN '4007:type:year:expected a scalar, found an object or array'
-            WHEN n8.number_text IS NULL THEN '4007:type:year:not a number'
-            WHEN n8.is_integral = 0 THEN '4007:type:year:not an integer'
-            WHEN n8.integer_value IS NULL THEN '5007:range:year:number does not fit in 64 bits'
-            WHEN n8.integer_value NOT BETWEEN -2147483648 AND 2147483647 THEN '5007:range:year:number does not fit in 32 bits'
+            WHEN u.year IN ('true', 'false') THEN '4007|type|year|expected a number, found a boolean'
+            WHEN LEFT(u.year, 1) IN ('{', '[') THEN '4007|type|year|expected a scalar, found an object or array'
+            WHEN n_year.number_text IS NULL THEN '4007|type|year|not a number'
+            WHEN n_year.is_integral = 0 THEN '4007|type|year|not an integer'
+            WHEN n_year.integer_value IS NULL THEN '5007|range|year|number does not fit in 64 bits'
+            WHEN n_year.integer_value NOT BETWEEN -2147483648 AND 2147483647 THEN '5007|range|year|number does not fit in 32 bits'
         END,
         CASE
-            WHEN COALESCE(OCTET_LENGTH(u.duration), 0) = 0 THEN '6008:missing:duration:required key is null or missing'
-            WHEN u.duration IN ('true', 'false') THEN '4008:type:duration:expected a number, found a boolean'
-            WHEN LEFT(u.duration, 1) IN ('{', '[') THEN '4008:type:duration:expected a scalar, found an object or array'
-            WHEN n9.number_text IS NULL THEN '4008:type:duration:not a number'
-            WHEN n9.double_value IS NULL THEN '5008:range:duration:number does not fit in a double'
+            WHEN COALESCE(OCTET_LENGTH(u.duration), 0) = 0 THEN '6008|missing|duration|required key is null or missing'
+            WHEN u.duration IN ('true', 'false') THEN '4008|type|duration|expected a number, found a boolean'
+            WHEN LEFT(u.duration, 1) IN ('{', '[') THEN '4008|type|duration|expected a scalar, found an object or array'
+            WHEN n_duration.number_text IS NULL THEN '4008|type|duration|not a number'
+            WHEN n_duration.double_value IS NULL THEN '5008|range|duration|number does not fit in a double'
         END
     ) AS problem
 FROM unusual_songs u
-LEFT JOIN song_numbers n6 ON n6.number_text = CASE WHEN u.artist_latitude ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$' THEN u.artist_latitude END
-LEFT JOIN song_numbers n7 ON n7.number_text = CASE WHEN u.artist_longitude ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$' THEN u.artist_longitude END
-LEFT JOIN song_numbers n8 ON n8.number_text = CASE WHEN u.year ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$' THEN u.year END
-LEFT JOIN song_numbers n9 ON n9.number_text = CASE WHEN u.duration ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$' THEN u.duration END;
+LEFT JOIN song_numbers n_artist_latitude
+    ON n_artist_latitude.number_text = CASE WHEN u.artist_latitude ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$' THEN u.artist_latitude END
+LEFT JOIN song_numbers n_artist_longitude
+    ON n_artist_longitude.number_text = CASE WHEN u.artist_longitude ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$' THEN u.artist_longitude END
+LEFT JOIN song_numbers n_year
+    ON n_year.number_text = CASE WHEN u.year ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$' THEN u.year END
+LEFT JOIN song_numbers n_duration
+    ON n_duration.number_text = CASE WHEN u.duration ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$' THEN u.duration END;
 
 -- The rejected records.
 CREATE TEMP TABLE rejected_songs AS
 SELECT
-    SPLIT_PART(problem, ':', 2) AS reject_reason, SPLIT_PART(problem, ':', 3) AS reject_key,
-    SPLIT_PART(problem, ':', 4) AS reject_detail,
+    SPLIT_PART(problem, '|', 2) AS reject_reason, SPLIT_PART(problem, '|', 3) AS reject_key,
+    SPLIT_PART(problem, '|', 4) AS reject_detail,
     artist_id, artist_latitude, artist_location, artist_longitude, artist_name, duration, num_songs, song_id,
     title, year
 FROM judged_songs

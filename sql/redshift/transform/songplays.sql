@@ -35,9 +35,8 @@ HAVING COUNT(*) > 1;
 -- last. Only repeated deliveries have to be sorted. An event that lacks a value of the key of state_songs has no key.
 CREATE TEMP TABLE picked_songplays AS
 SELECT
-    v.songplay_id,
-    TIMESTAMP 'epoch' + v.ts / 86400000 * INTERVAL '1 day' + MOD(v.ts, 86400000) / 1000 * INTERVAL '1 second' + MOD(v.ts, 1000) * INTERVAL '1 millisecond' AS start_time,
-    v.userid AS user_id, v.level, v.sessionid AS session_id, v.location, v.useragent AS user_agent,
+    v.songplay_id, v.ts_time AS start_time, v.userid AS user_id, v.level, v.sessionid AS session_id, v.location,
+    v.useragent AS user_agent,
     CASE WHEN v.song IS NOT NULL AND v.artist IS NOT NULL AND v.length IS NOT NULL THEN v.song_key END AS song_key,
     CASE WHEN v.song IS NOT NULL AND v.artist IS NOT NULL AND v.length IS NOT NULL THEN v.length END AS duration
 FROM valid_events v
@@ -56,9 +55,8 @@ FROM (
         ) AS rn
     FROM (
         SELECT
-            v.songplay_id,
-            TIMESTAMP 'epoch' + v.ts / 86400000 * INTERVAL '1 day' + MOD(v.ts, 86400000) / 1000 * INTERVAL '1 second' + MOD(v.ts, 1000) * INTERVAL '1 millisecond' AS start_time,
-            v.userid AS user_id, v.level, v.sessionid AS session_id, v.location, v.useragent AS user_agent,
+            v.songplay_id, v.ts_time AS start_time, v.userid AS user_id, v.level, v.sessionid AS session_id,
+            v.location, v.useragent AS user_agent,
             CASE WHEN v.song IS NOT NULL AND v.artist IS NOT NULL AND v.length IS NOT NULL THEN v.song_key END AS song_key,
             CASE WHEN v.song IS NOT NULL AND v.artist IS NOT NULL AND v.length IS NOT NULL THEN v.length END AS duration
         FROM repeated_songplays r

@@ -16,7 +16,6 @@ SELECT
     CAST(EXTRACT(year FROM t.start_time) AS SMALLINT) AS year,
     CAST(EXTRACT(dow FROM t.start_time) AS SMALLINT) AS weekday
 FROM (
-    SELECT DISTINCT
-        TIMESTAMP 'epoch' + v.ts / 86400000 * INTERVAL '1 day' + MOD(v.ts, 86400000) / 1000 * INTERVAL '1 second' + MOD(v.ts, 1000) * INTERVAL '1 millisecond' AS start_time
+    SELECT DISTINCT v.ts_time AS start_time
     FROM valid_events v
 ) AS t;

@@ -21,8 +21,7 @@ FROM (
     FROM (
         SELECT
             v.userid AS user_id, v.firstname AS first_name, v.lastname AS last_name, v.gender, v.level,
-            TIMESTAMP 'epoch' + v.ts / 86400000 * INTERVAL '1 day' + MOD(v.ts, 86400000) / 1000 * INTERVAL '1 second' + MOD(v.ts, 1000) * INTERVAL '1 millisecond' AS start_time,
-            v.sessionid AS session_id, v.iteminsession AS item_in_session
+            v.ts_time AS start_time, v.sessionid AS session_id, v.iteminsession AS item_in_session
         FROM valid_events v
         -- Only the records with the last ts of each key have to be sorted.
         JOIN (

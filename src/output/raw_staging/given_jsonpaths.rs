@@ -6,7 +6,7 @@ use crate::input::{CompressionDetection, detect_compression};
 use crate::model::RecordSchema;
 use crate::storage::{ListMode, Location, StoreOpener};
 
-/// The maximum size of a file in bytes. That of the public logs has 456 bytes.
+/// The maximum size of a file in bytes, far above that of any list of the known keys.
 const MAX_BYTES: u64 = 1_000_000;
 
 /// A JSONPaths file that was given by the user, after it was checked.

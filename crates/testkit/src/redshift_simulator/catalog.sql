@@ -10,38 +10,73 @@ CREATE FUNCTION pg_catalog.getdate() RETURNS timestamp LANGUAGE sql STABLE
     RETURN date_trunc('second', statement_timestamp() AT TIME ZONE 'UTC');
 CREATE FUNCTION pg_catalog.sysdate() RETURNS timestamp LANGUAGE sql STABLE
     RETURN transaction_timestamp() AT TIME ZONE 'UTC';
--- FNV-1a in halves of 32 bits, so that no product exceeds 64 bits.
-CREATE FUNCTION redshift.fnv(bytes bytea, seed bigint) RETURNS bigint LANGUAGE plpgsql IMMUTABLE STRICT AS $$
+-- FNV-1a in parts of 24 and 40 bits, so that no product exceeds 64 bits: 40 is the power of two in the prime 2^40 + 435,
+-- so that `high` receives the carry of `low` and `low` itself. Three bytes are hashed at a time, because that is faster.
+-- The high part would exceed 64 bits after a fourth.
+CREATE FUNCTION redshift.fnv_bytes(bytes bytea, seed bigint) RETURNS bigint LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
-    high bigint := (seed >> 32) & 4294967295;
-    low bigint := seed & 4294967295;
-    product bigint;
+    size int := length(bytes);
+    low bigint := seed & 1099511627775;
+    high bigint := seed >> 40;
+    a bigint;
+    b bigint;
+    c bigint;
 BEGIN
-    FOR at IN 0 .. length(bytes) - 1 LOOP
-        low := low # get_byte(bytes, at);
-        product := low * 435;
-        high := (high * 435 + (product >> 32) + (low << 8)) & 4294967295;
-        low := product & 4294967295;
+    IF bytes IS NULL OR seed IS NULL THEN
+        RAISE 'FNV_HASH of NULL is not documented';
+    END IF;
+    FOR at IN 0 .. size - 3 BY 3 LOOP
+        a := (low & 1099511627775) # get_byte(bytes, at);
+        b := ((a * 435) & 1099511627775) # get_byte(bytes, at + 1);
+        c := ((b * 435) & 1099511627775) # get_byte(bytes, at + 2);
+        low := c * 435;
+        high := (((high * 435 + ((a * 435) >> 40) + a) * 435 + ((b * 435) >> 40) + b) * 435 + (low >> 40) + c)
+            & 16777215;
     END LOOP;
-    RETURN (high << 32) | low;
+    FOR at IN size - size % 3 .. size - 1 LOOP
+        a := (low & 1099511627775) # get_byte(bytes, at);
+        low := a * 435;
+        high := (high * 435 + (low >> 40) + a) & 16777215;
+    END LOOP;
+    RETURN (high << 40) | (low & 1099511627775);
 END $$;
-CREATE FUNCTION redshift.reversed(bytes bytea) RETURNS bytea LANGUAGE sql IMMUTABLE STRICT
-    RETURN (SELECT string_agg(substr(bytes, at, 1), '' ORDER BY at DESC) FROM generate_series(1, length(bytes)) at);
+CREATE FUNCTION redshift.fnv_2_bytes(value bigint, seed bigint) RETURNS bigint LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+    a bigint := (seed & 1099511627775) # (value & 255);
+    b bigint := ((a * 435) & 1099511627775) # ((value >> 8) & 255);
+BEGIN
+    IF value IS NULL OR seed IS NULL THEN
+        RAISE 'FNV_HASH of NULL is not documented';
+    END IF;
+    RETURN ((((seed >> 40) * 435 + ((a * 435) >> 40) + a) * 435 + ((b * 435) >> 40) + b) << 40)
+        | ((b * 435) & 1099511627775);
+END $$;
+CREATE FUNCTION redshift.fnv_4_bytes(value bigint, seed bigint) RETURNS bigint LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+    a bigint := (seed & 1099511627775) # (value & 255);
+    b bigint := ((a * 435) & 1099511627775) # ((value >> 8) & 255);
+    c bigint := ((b * 435) & 1099511627775) # ((value >> 16) & 255);
+    d bigint := ((c * 435) & 1099511627775) # ((value >> 24) & 255);
+BEGIN
+    IF value IS NULL OR seed IS NULL THEN
+        RAISE 'FNV_HASH of NULL is not documented';
+    END IF;
+    RETURN (((((((seed >> 40) * 435 + ((a * 435) >> 40) + a) * 435 + ((b * 435) >> 40) + b) * 435
+        + ((c * 435) >> 40) + c) & 16777215) * 435 + ((d * 435) >> 40) + d) << 40) | ((d * 435) & 1099511627775);
+END $$;
+CREATE FUNCTION redshift.fnv_8_bytes(value bigint, seed bigint) RETURNS bigint LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN redshift.fnv_4_bytes(value >> 32, redshift.fnv_4_bytes(value, seed));
+END $$;
+-- There is none for DOUBLE PRECISION and TIMESTAMP, of which FNV_HASH is not documented.
 CREATE FUNCTION pg_catalog.fnv_hash(value smallint, seed bigint DEFAULT -3750763034362895579)
-    RETURNS bigint LANGUAGE sql IMMUTABLE STRICT
-    RETURN redshift.fnv(redshift.reversed(int2send(value)), seed);
+    RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN redshift.fnv_2_bytes(value, seed);
 CREATE FUNCTION pg_catalog.fnv_hash(value integer, seed bigint DEFAULT -3750763034362895579)
-    RETURNS bigint LANGUAGE sql IMMUTABLE STRICT
-    RETURN redshift.fnv(redshift.reversed(int4send(value)), seed);
+    RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN redshift.fnv_4_bytes(value, seed);
 CREATE FUNCTION pg_catalog.fnv_hash(value bigint, seed bigint DEFAULT -3750763034362895579)
-    RETURNS bigint LANGUAGE sql IMMUTABLE STRICT
-    RETURN redshift.fnv(redshift.reversed(int8send(value)), seed);
-CREATE FUNCTION pg_catalog.fnv_hash(value double precision, seed bigint DEFAULT -3750763034362895579)
-    RETURNS bigint LANGUAGE sql IMMUTABLE STRICT
-    RETURN redshift.fnv(redshift.reversed(float8send(value)), seed);
+    RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN redshift.fnv_8_bytes(value, seed);
 CREATE FUNCTION pg_catalog.fnv_hash(value text, seed bigint DEFAULT -3750763034362895579)
-    RETURNS bigint LANGUAGE sql IMMUTABLE STRICT
-    RETURN redshift.fnv(convert_to(value, 'UTF8'), seed);
+    RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN redshift.fnv_bytes(convert_to(value, 'UTF8'), seed);
 
 CREATE TABLE redshift.load_errors (
     id bigint, pid int, query bigint, at timestamp, table_id bigint, file text, line bigint,

@@ -11,11 +11,11 @@ use super::dialect_rules::{self, LastCopyInfo};
 use super::fault_injector::{FaultPoint, PendingFaultActions, RecordedStatement};
 use super::lexer::{self, SqlStatement};
 use super::load_error::CopyErrors;
-use super::pg_session::{PgSession, quote_literal};
+use super::pg_session::PgSession;
 use super::protocol::{PgMessage, SessionError, SessionResult, SqlError};
 use super::settings::WarehouseKind;
 use super::state::SimulatorState;
-use super::{alter_table, ddl};
+use super::{alter_table, ddl, table_checks};
 
 /// Responses are flushed when the buffer is larger than this.
 const FLUSH_BYTES: usize = 1 << 16;
@@ -225,14 +225,14 @@ impl ClientSession {
             return self.execute_copy(statement, actions);
         }
         if statement.starts_with(&["drop", "table"]) {
-            self.check_drop_table(statement)?;
+            table_checks::check_drop_table(&mut self.backend, statement)?;
         }
         if table
             .iter()
             .any(|word| statement.starts_with(&["create", word]))
         {
             let table = ddl::parse_create_table(statement)?;
-            self.check_references(&table)?;
+            table_checks::check_references(&mut self.backend, &table)?;
             self.forward(&table.sql, actions)?;
             self.backend.run_sql(&table.catalog_insert_sql())?;
             if table.is_filled {
@@ -248,62 +248,6 @@ impl ClientSession {
         }
         let sql = dialect_rules::translate(statement, &self.last_copy);
         self.forward(&sql, actions)
-    }
-
-    /// Checks that the referenced tables exist and have the referenced keys.
-    fn check_references(&mut self, table: &ddl::TableDefinition) -> SessionResult<()> {
-        for (name, columns) in &table.references {
-            let key = columns.as_ref().map_or("true".to_owned(), |columns| {
-                format!("{} = ANY (keys)", quote_literal(columns))
-            });
-            let sql = format!(
-                "SELECT EXISTS (SELECT FROM redshift.tables WHERE id = {}::regclass \
-                 AND cardinality(keys) > 0 AND {key})",
-                quote_literal(name)
-            );
-            if self.backend.run_sql(&sql)?[0][0].as_deref() != Some("t") {
-                let message = format!(
-                    "there is no unique constraint matching given keys for referenced table \"{name}\""
-                );
-                return Err(SqlError::new("42830", message).into());
-            }
-        }
-        Ok(())
-    }
-
-    /// Checks that no other table refers to a dropped table, unless CASCADE is given.
-    fn check_drop_table(&mut self, statement: &SqlStatement) -> SessionResult<()> {
-        let mut parser = statement.parser();
-        parser.expect(&["drop", "table"])?;
-        parser.accept(&["if", "exists"]);
-        let mut tables = Vec::new();
-        loop {
-            let name = parser.qualified_name()?;
-            tables.push(format!("to_regclass({})::oid", quote_literal(&name)));
-            if !parser.accept(&[","]) {
-                break;
-            }
-        }
-        if parser.accept(&["cascade"]) {
-            return Ok(());
-        }
-        let sql = format!(
-            "WITH gone AS (SELECT array_remove(ARRAY[{}], NULL) AS ids) \
-             SELECT c.relname FROM gone, redshift.tables t JOIN pg_class c ON c.oid = t.id \
-             WHERE t.parents && ids AND NOT t.id = ANY (ids)",
-            tables.join(", ")
-        );
-        match self.backend.run_sql(&sql)?.first() {
-            None => Ok(()),
-            Some(row) => {
-                let child = row[0].as_deref().unwrap_or_default();
-                let message = "cannot drop table because other objects depend on it";
-                Err(SqlError::new("2BP01", message)
-                    .with_detail(format!("constraint on table {child} depends on it"))
-                    .with_hint("Use DROP ... CASCADE to drop the dependent objects too.")
-                    .into())
-            }
-        }
     }
 
     fn execute_copy(

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::expression_rules::check_expressions;
 use super::lexer::{SqlStatement, SqlToken, SqlTokenKind};
 use super::protocol::SqlError;
 
@@ -9,11 +10,12 @@ type DialectCheck = fn(&SqlStatement) -> Option<SqlError>;
 
 /// Rejects statements that Redshift does not support, as far as the tokens show it.
 pub fn check_supported(statement: &SqlStatement) -> Result<(), SqlError> {
-    let rules: [DialectCheck; 14] = [
+    let rules: [DialectCheck; 15] = [
         copy_from_stdin,
         savepoints,
         unsupported_phrases,
-        unsupported_names,
+        unsupported_relations,
+        check_expressions,
         delete_alias,
         merge_form,
         values_lists,
@@ -125,6 +127,9 @@ fn unsupported_phrases(statement: &SqlStatement) -> Option<SqlError> {
         &["and", "no", "chain"],
         &["add", "column", "if"],
         &["concurrently"],
+        &["materialized", "("],
+        &["tablesample"],
+        &["between", "symmetric"],
     ];
     let found = phrases.iter().find_map(|words| statement.find_words(words));
     if let Some(at) = found {
@@ -139,50 +144,16 @@ fn unsupported_phrases(statement: &SqlStatement) -> Option<SqlError> {
     distinct.map(|_| SqlError::unsupported("SELECT DISTINCT ON is not supported"))
 }
 
-/// Rejects names of PostgreSQL that Redshift does not have: Redshift is based on PostgreSQL 8.
-fn unsupported_names(statement: &SqlStatement) -> Option<SqlError> {
+/// Rejects relations of PostgreSQL that Redshift does not have: Redshift is based on PostgreSQL 8.
+fn unsupported_relations(statement: &SqlStatement) -> Option<SqlError> {
     let relations = ["pg_enum", "pg_range", "pg_extension", "pg_matviews"];
-    let functions = [
-        "to_regclass",
-        "array_agg",
-        "string_agg",
-        "json_agg",
-        "jsonb_agg",
-        "row_to_json",
-        "to_json",
-        "to_jsonb",
-        "gen_random_uuid",
-        "concat_ws",
-        "make_date",
-        "make_timestamp",
-        "make_interval",
-        "pg_table_size",
-        "pg_total_relation_size",
-        "regexp_matches",
-        "regexp_split_to_table",
-        "clock_timestamp",
-        "statement_timestamp",
-        "transaction_timestamp",
-        "hashtextextended",
-        "pg_advisory_lock",
-        "pg_advisory_xact_lock",
-        "pg_try_advisory_lock",
-        "nextval",
-        "set_config",
-    ];
-    statement.tokens.iter().enumerate().find_map(|(at, token)| {
+    statement.tokens.iter().find_map(|token| {
         let name = token.text.as_str();
-        if token.kind != SqlTokenKind::Word {
-            None
-        } else if relations.contains(&name) {
+        let is_missing = token.kind == SqlTokenKind::Word && relations.contains(&name);
+        is_missing.then(|| {
             let message = format!("relation \"{name}\" does not exist");
-            Some(SqlError::new("42P01", message))
-        } else if functions.contains(&name) && statement.has_words_at(at + 1, &["("]) {
-            let message = format!("function {name}() does not exist");
-            Some(SqlError::new("42883", message))
-        } else {
-            None
-        }
+            SqlError::new("42P01", message)
+        })
     })
 }
 

@@ -305,7 +305,11 @@ impl<'a> StatementParser<'a> {
 
     /// Parses an integer.
     pub fn integer(&mut self) -> Result<i64, SqlError> {
-        let found = self.peek().and_then(|token| token.text.parse().ok());
+        let number = |token: &SqlToken| match token.kind {
+            SqlTokenKind::Number => token.text.parse().ok(),
+            _ => None,
+        };
+        let found = self.peek().and_then(number);
         let number = found.ok_or_else(|| self.unexpected_token())?;
         self.position += 1;
         Ok(number)

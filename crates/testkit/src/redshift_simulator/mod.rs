@@ -5,19 +5,26 @@
 //! fail (see [`FaultInjector`]). With [`WarehouseKind::Postgres`] the same proxy runs in front of plain PostgreSQL
 //! without the rules of Redshift.
 //!
-//! It simulates: which statements, types, table attributes and functions are rejected, lengths in bytes, COPY of
-//! Parquet with manifests, IAM roles and the load error views, LOCK, TRUNCATE that commits, keys that are not
-//! enforced, both isolation levels, and the login. `tests/redshift_simulator` states each rule.
+//! It simulates: which statements, types, table attributes, expressions and functions are rejected, lengths in bytes,
+//! COPY of Parquet and of JSON with manifests, regions, IAM roles and the load error views, LOCK, TRUNCATE that commits,
+//! keys that are not enforced, statistics after COPY and CREATE TABLE AS, both isolation levels, and the login.
+//! `tests/redshift_simulator` states each rule.
+//!
+//! COPY from JSON is strict where the documentation is silent: a record that may fail does fail. Settings choose what
+//! cannot be strict: [`NumberSpelling`] for numbers in text columns, and [`RepeatedKeys`]. After a syntax error it
+//! resumes at the next line that begins with `{`.
 //!
 //! It does not simulate: speed, distribution and sort keys (they are parsed and dropped), the query planner, disk
-//! space, WLM queues, TLS, the Data API, and SQL that sparkify does not use. The rules follow the documentation
-//! of Redshift; they were not compared with a real cluster.
+//! space, WLM queues, TLS, the Data API, SUPER, comparisons that ignore trailing blanks, JSON records that are arrays,
+//! MAXERROR that overshoots, and SQL that sparkify does not use. The rules follow the documentation of Redshift; they
+//! were not compared with a real cluster.
 
 mod alter_table;
 mod client_session;
 mod copy;
 mod ddl;
 mod dialect_rules;
+mod expression_rules;
 mod fault_injector;
 mod lexer;
 mod load_error;
@@ -28,6 +35,7 @@ mod protocol;
 mod server;
 mod settings;
 mod state;
+mod table_checks;
 mod target_column;
 
 pub use copy::IAM_ROLE_ARN;

@@ -31,6 +31,46 @@ fn on_commit_drop_and_unlogged_are_rejected() {
 }
 
 #[test]
+fn create_table_as_has_no_if_not_exists() {
+    assert_rejects_and_accepts(
+        &[
+            (
+                "CREATE TEMP TABLE IF NOT EXISTS u AS SELECT a FROM t",
+                "near \"AS\"",
+            ),
+            (
+                "CREATE TABLE IF NOT EXISTS u AS SELECT a FROM t",
+                "near \"AS\"",
+            ),
+        ],
+        &[
+            "CREATE TABLE IF NOT EXISTS u (a INTEGER)",
+            "CREATE TABLE v AS SELECT a FROM t",
+        ],
+    );
+}
+
+#[test]
+fn statistics_are_collected_after_create_table_as_and_copy() {
+    let mut test = SimulatorFixture::new();
+    let rows = |test: &mut SimulatorFixture, table: &str| {
+        let sql = format!("SELECT tbl_rows FROM svv_table_info WHERE \"table\" = '{table}'");
+        test.query_rows(&sql)
+    };
+    test.execute("CREATE TABLE t (a VARCHAR(9)); INSERT INTO t VALUES ('x'), ('y')");
+    test.execute("BEGIN; CREATE TEMP TABLE u AS SELECT a FROM t");
+    assert_eq!(rows(&mut test, "u"), ["2"]);
+    test.execute("COMMIT");
+    test.put_object("d", "{} {} {}");
+    let copy = "COPY t FROM 's3://b/d' IAM_ROLE default FORMAT AS JSON 'auto'";
+    let before = rows(&mut test, "t");
+    test.execute(&format!("{copy} STATUPDATE OFF"));
+    assert_eq!(rows(&mut test, "t"), before);
+    test.execute(copy);
+    assert_eq!(rows(&mut test, "t"), ["8"]);
+}
+
+#[test]
 fn truncate_takes_one_table() {
     assert_rejects_and_accepts(
         &[

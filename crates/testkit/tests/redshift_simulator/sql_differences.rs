@@ -242,28 +242,6 @@ fn backslash_escapes_in_strings() {
 }
 
 #[test]
-fn fnv_hash_matches_redshift() {
-    let mut test = SimulatorFixture::new();
-    assert_eq!(
-        test.query_rows("SELECT fnv_hash(1)"),
-        ["-5968735742475085980"]
-    );
-    let seeded =
-        "SELECT fnv_hash('x'::VARCHAR, fnv_hash(1::BIGINT)) = fnv_hash('x'::VARCHAR, fnv_hash(1))";
-    assert_eq!(test.query_rows(seeded), ["f"]);
-    // The hashes of "" and "a" show the offset basis and the prime of FNV-1a.
-    let texts = "SELECT to_hex(fnv_hash('')), to_hex(fnv_hash('a'::VARCHAR))";
-    assert_eq!(
-        test.query_rows(texts),
-        ["cbf29ce484222325|af63dc4c8601ec8c"]
-    );
-    assert_eq!(
-        test.query_rows("SELECT fnv_hash(0.5::DOUBLE PRECISION) IS NULL"),
-        ["f"]
-    );
-}
-
-#[test]
 fn datediff_counts_seconds() {
     let mut test = SimulatorFixture::new();
     let query = |from: &str, to: &str| {
@@ -279,5 +257,135 @@ fn datediff_counts_seconds() {
     assert_eq!(
         test.query_rows("SELECT DATEDIFF(second, SYSDATE, GETDATE()) < 5"),
         ["t"]
+    );
+}
+
+#[test]
+fn casts_to_other_types_are_rejected() {
+    assert_rejects_and_accepts(
+        &[
+            ("SELECT b::jsonb FROM t", "type \"jsonb\" does not exist"),
+            (
+                "SELECT CAST(b AS JSON) FROM t",
+                "type \"json\" does not exist",
+            ),
+            (
+                "SELECT CAST(CAST(b AS BYTEA) AS VARCHAR) FROM t",
+                "\"bytea\"",
+            ),
+            ("SELECT b::uuid FROM t", "\"uuid\""),
+        ],
+        &[
+            "SELECT CAST(a AS VARCHAR(9)), a::DOUBLE PRECISION, CAST(b || 'x' AS TEXT) FROM t",
+            "SELECT CAST(CASE WHEN b ~ '^[0-9]{1,9}$' THEN b END AS BIGINT) AS json FROM t",
+        ],
+    );
+}
+
+#[test]
+fn functions_that_redshift_lacks_are_rejected() {
+    assert_rejects_and_accepts(
+        &[
+            ("SELECT make_date(2018, 11, a) FROM t", "make_date"),
+            ("SELECT make_interval(secs => a) FROM t", "make_interval"),
+            ("SELECT regexp_matches(b, 'x') FROM t", "regexp_matches"),
+            ("SELECT regexp_match(b, 'x') FROM t", "regexp_match"),
+            (
+                "SELECT regexp_split_to_array(b, 'x') FROM t",
+                "regexp_split_to_array",
+            ),
+            ("SELECT jsonb_typeof(b) FROM t", "jsonb_typeof"),
+            (
+                "SELECT json_array_elements(b) FROM t",
+                "json_array_elements",
+            ),
+            ("SELECT starts_with(b, 'x') FROM t", "starts_with"),
+            ("SELECT format('%s', b) FROM t", "format"),
+            ("SELECT encode(b, 'hex') FROM t", "encode"),
+            ("SELECT div(a, 2) FROM t", "div"),
+            ("SELECT to_timestamp(a) FROM t", "to_timestamp"),
+            ("SELECT to_timestamp(mod(a, 2)) FROM t", "to_timestamp"),
+            ("SELECT concat(b, 'x') FROM t", "CONCAT"),
+        ],
+        &[
+            "SELECT to_timestamp('2018-11-01', 'YYYY-MM-DD')",
+            "SELECT SPLIT_PART(b, 'e', 1), LENGTH(b), OCTET_LENGTH(b), RTRIM(b, '0'), LTRIM(b, '0') FROM t",
+            "SELECT REPEAT('0', a), REPLACE(b, 'x', 'y'), MOD(a, 2), CHR(1), GREATEST(a, 1) FROM t",
+            "SELECT TIMESTAMP 'epoch' + a * INTERVAL '1 second' + MOD(a, 1000) * INTERVAL '1 millisecond' FROM t",
+            "SELECT EXTRACT(dow FROM CAST(SYSDATE AS DATE) + 1)",
+        ],
+    );
+}
+
+#[test]
+fn aggregates_over_an_order_require_a_frame() {
+    let words = "require a frame clause";
+    assert_rejects_and_accepts(
+        &[
+            (
+                "SELECT SUM(a) OVER (PARTITION BY b ORDER BY a) FROM t",
+                words,
+            ),
+            ("SELECT FIRST_VALUE(a) OVER (ORDER BY a) FROM t", words),
+            ("SELECT MIN(COALESCE(a, 0)) OVER (ORDER BY a) FROM t", words),
+            (
+                "SELECT SUM(a) OVER (ORDER BY a RANGE UNBOUNDED PRECEDING) FROM t",
+                "near \"range\"",
+            ),
+            (
+                "SELECT SUM(a) OVER w FROM t WINDOW w AS (PARTITION BY b)",
+                "near \"w\"",
+            ),
+        ],
+        &[
+            "SELECT SUM(a) OVER (PARTITION BY b ORDER BY a ROWS UNBOUNDED PRECEDING) FROM t",
+            "SELECT SUM(a) OVER (PARTITION BY b), COUNT(*) OVER () FROM t",
+            "SELECT ROW_NUMBER() OVER (PARTITION BY b ORDER BY a), LAG(a) OVER (ORDER BY a) FROM t",
+        ],
+    );
+}
+
+#[test]
+fn other_regular_expressions_are_rejected() {
+    assert_rejects_and_accepts(
+        &[
+            ("SELECT b ~* 'x' FROM t", "near \"~*\""),
+            ("SELECT b !~* 'x' FROM t", "near \"~*\""),
+            ("SELECT b ~ '(?:x)' FROM t", "POSIX"),
+        ],
+        &["SELECT b ~ '^-?[0-9]+$', b !~ '[eE]' FROM t"],
+    );
+}
+
+#[test]
+fn iso_parts_of_dates_are_rejected() {
+    assert_rejects_and_accepts(
+        &[
+            ("SELECT EXTRACT(isodow FROM SYSDATE)", "\"isodow\""),
+            ("SELECT EXTRACT(ISOYEAR FROM SYSDATE)", "\"isoyear\""),
+            ("SELECT DATE_PART('isodow', SYSDATE)", "\"isodow\""),
+        ],
+        &["SELECT EXTRACT(week FROM SYSDATE), DATE_PART('doy', SYSDATE)"],
+    );
+}
+
+#[test]
+fn newer_clauses_of_queries_are_rejected() {
+    assert_rejects_and_accepts(
+        &[
+            (
+                "WITH x AS MATERIALIZED (SELECT 1) SELECT * FROM x",
+                "near \"MATERIALIZED\"",
+            ),
+            (
+                "SELECT * FROM t TABLESAMPLE system (9)",
+                "near \"TABLESAMPLE\"",
+            ),
+            (
+                "SELECT * FROM t WHERE a BETWEEN SYMMETRIC 2 AND 1",
+                "near \"BETWEEN\"",
+            ),
+        ],
+        &[],
     );
 }

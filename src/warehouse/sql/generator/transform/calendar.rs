@@ -29,8 +29,7 @@ pub(super) fn calendar_statement(model: &Model, table: &'static TableSchema) -> 
         "SELECT
     {}
 FROM (
-    SELECT DISTINCT
-        {distinct} AS {}
+    SELECT DISTINCT {distinct} AS {}
     FROM {} v
 ) AS t",
         values.join(",\n    "),

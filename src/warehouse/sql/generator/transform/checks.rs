@@ -5,13 +5,13 @@
 
 use super::filter::filter_condition;
 use super::numbers::{number_statements, number_text};
-use super::problems::{FieldProblems, fields, problem_parts};
+use super::problems::{FieldProblems, problem_parts};
 use super::raw_staging::{column_name, staging_columns, staging_table};
 use super::record_tables::{
     HashColumn, field_column_type, field_of, hash_columns, judged_table, kept_table, number_column,
-    numbers_table, rejected_table, text_limit, unusual_table, valid_table,
+    numbers_table, rejected_table, text_limit, time_column, time_keys, unusual_table, valid_table,
 };
-use super::record_values::hash_expression;
+use super::record_values::{case_when, hash_expression, timestamp_expression};
 use crate::model::{FieldType, Model, RecordField, RecordSchema};
 use crate::warehouse::dialect::Dialect;
 use crate::warehouse::sql::generator::clause::{select, select_groups};
@@ -45,7 +45,6 @@ pub(crate) fn record_check_statements(
         statements[0].comment = comment.to_owned();
         statements
     };
-    let hashes = hash_columns(model, record);
     let unusual = format!(
         "{}\nFROM {}\nWHERE\n    CASE\n        WHEN\n            {}\n            THEN 'usual'\n        ELSE \
          'unusual'\n    END = 'unusual'",
@@ -55,7 +54,7 @@ pub(crate) fn record_check_statements(
     );
     let valid = format!(
         "{}\nFROM {}\nWHERE\n    {}",
-        valid_select(record, &hashes),
+        valid_select(model, record),
         kept_table(record),
         usual_conditions(record).join("\n    AND "),
     );
@@ -67,7 +66,7 @@ pub(crate) fn record_check_statements(
     let insert = format!(
         "INSERT INTO {}\n{}\nFROM {}\nWHERE problem IS NULL",
         valid_table(record),
-        valid_select(record, &hashes),
+        valid_select(model, record),
         judged_table(record),
     );
     [
@@ -75,7 +74,8 @@ pub(crate) fn record_check_statements(
             kept_table(record),
             kept_query(record),
             "The records that the filter keeps, with their numbers as far as these are plain: a number with an exponent or \
-             many digits is null here, and so is what is no number. Only plain digits are cast.",
+             many digits is null here, and so is what is no number. Only plain digits are cast. 0.0 is added because -0.0 is 0.0 \
+             in all tables.",
         ),
         create(
             valid_table(record),
@@ -125,15 +125,14 @@ fn raw_columns(record: &RecordSchema, alias: Option<&str>) -> Vec<String> {
 }
 
 /// Returns the fields that are numbers.
-fn number_fields(
-    record: &RecordSchema,
-) -> impl Iterator<Item = (usize, &'static RecordField)> + use<> {
-    fields(record).filter(|(_, field)| !field.ty.is_text())
+fn number_fields(record: &RecordSchema) -> impl Iterator<Item = &'static RecordField> + use<> {
+    let fields = record.fields.iter();
+    fields.filter(|field| !field.ty.is_text())
 }
 
 /// Returns the query for the records that the filter keeps.
 fn kept_query(record: &RecordSchema) -> String {
-    let numbers = number_fields(record).map(|(_, field)| plain_number(field));
+    let numbers = number_fields(record).map(plain_number);
     let filter = filter_condition(record)
         .map_or_else(String::new, |condition| format!("\nWHERE {condition}"));
     let numbers: String = numbers.map(|number| format!(",\n    {number}")).collect();
@@ -154,8 +153,11 @@ fn plain_number(field: &RecordField) -> String {
             (PLAIN_NUMBER, 300, value.clone())
         }
     };
-    let plain =
-        format!("CASE WHEN {value} ~ {pattern} AND LENGTH({value}) <= {limit} THEN {text} END");
+    let plain = case_when(
+        &format!("{value} ~ {pattern} AND LENGTH({value}) <= {limit}"),
+        &text,
+        8,
+    );
     typed_number(field, &plain)
 }
 
@@ -163,12 +165,18 @@ fn plain_number(field: &RecordField) -> String {
 fn typed_number(field: &RecordField, value: &str) -> String {
     let ty = type_name(field_column_type(field.ty), Dialect::Redshift);
     // There is no negative zero in a table.
-    let sum = if field.ty == FieldType::Double {
-        " + 0.0"
-    } else {
-        ""
+    let sum = match field.ty {
+        FieldType::Double => " + 0.0",
+        FieldType::Int32
+        | FieldType::Int64 { .. }
+        | FieldType::Text { .. }
+        | FieldType::DictText { .. } => "",
     };
-    format!("CAST({value} AS {ty}){sum} AS {}", number_column(field))
+    let cast = match value.contains('\n') {
+        true => format!("CAST(\n        {value} AS {ty}\n    )"),
+        false => format!("CAST({value} AS {ty})"),
+    };
+    format!("{cast}{sum} AS {}", number_column(field))
 }
 
 /// Returns the conditions that a kept record is valid without a closer look.
@@ -207,8 +215,9 @@ fn usual_conditions(record: &RecordSchema) -> Vec<String> {
     }
 }
 
-/// Returns the beginning of the query for valid records: all fields with their types, and the hashes.
-fn valid_select(record: &RecordSchema, hashes: &[HashColumn]) -> String {
+/// Returns the beginning of the query for valid records: all fields with their types, the times and the hashes.
+fn valid_select(model: &Model, record: &'static RecordSchema) -> String {
+    let (times, hashes) = (time_keys(model, record), hash_columns(model, record));
     let field = |field: &RecordField| {
         let name = column_name(field.key);
         match text_limit(field.ty) {
@@ -228,22 +237,27 @@ fn valid_select(record: &RecordSchema, hashes: &[HashColumn]) -> String {
         let expression = hash_expression(record, hash.keys, source);
         format!("{expression} AS {}", hash.name)
     };
+    let time = |key: &&'static str| {
+        let expression = timestamp_expression(&source(key));
+        format!("{expression} AS {}", time_column(key))
+    };
     let fields = record.fields.iter().map(field);
-    let columns: Vec<_> = fields.chain(hashes.iter().map(hash)).collect();
+    let derived = times.iter().map(time).chain(hashes.iter().map(hash));
+    let columns: Vec<_> = fields.chain(derived).collect();
     format!("SELECT\n    {}", columns.join(",\n    "))
 }
 
 /// Returns the query for the problems of unusual records.
 fn judged_query(record: &RecordSchema) -> String {
-    let alias = |position: usize| format!("n{}", position + 1);
-    let number = |(position, field): (usize, &'static RecordField)| {
-        let alias = alias(position);
+    let alias = |field: &RecordField| format!("n_{}", column_name(field.key));
+    let number = |field: &'static RecordField| {
+        let alias = alias(field);
         let value = match field.ty {
-            FieldType::Int32 => format!(
-                "CASE WHEN {alias}.integer_value BETWEEN {} AND {} THEN {alias}.integer_value END",
-                i32::MIN,
-                i32::MAX
-            ),
+            FieldType::Int32 => {
+                let value = format!("{alias}.integer_value");
+                let fits = format!("{value} BETWEEN {} AND {}", i32::MIN, i32::MAX);
+                case_when(&fits, &value, 8)
+            }
             FieldType::Int64 { .. } => format!("{alias}.integer_value"),
             FieldType::Double | FieldType::Text { .. } | FieldType::DictText { .. } => {
                 format!("{alias}.double_value")
@@ -251,11 +265,11 @@ fn judged_query(record: &RecordSchema) -> String {
         };
         format!(",\n    {}", typed_number(field, &value))
     };
-    let join = |(position, field): (usize, &'static RecordField)| {
-        let alias = alias(position);
+    let join = |field: &'static RecordField| {
+        let alias = alias(field);
         let value = format!("u.{}", column_name(field.key));
         format!(
-            "\nLEFT JOIN {} {alias} ON {alias}.number_text = {}",
+            "\nLEFT JOIN {} {alias}\n    ON {alias}.number_text = {}",
             numbers_table(record),
             number_text(&value)
         )
@@ -265,11 +279,16 @@ fn judged_query(record: &RecordSchema) -> String {
             field,
             position,
             record: "u",
-            number: &alias(position),
+            number: &alias(field),
         };
         problems.expression(8)
     };
-    let problems: Vec<_> = fields(record).filter_map(problem).collect();
+    let problems: Vec<_> = record
+        .fields
+        .iter()
+        .enumerate()
+        .filter_map(problem)
+        .collect();
     let problem = match &problems[..] {
         [] => "CAST(NULL AS VARCHAR(1))".to_owned(),
         [one] => one.clone(),

@@ -34,7 +34,9 @@ pub(super) fn number_statements(record: &RecordSchema) -> Vec<Statement> {
         .map(|field| {
             let column = column_name(field.key);
             let table = unusual_table(record);
-            format!("SELECT {column} AS number_text FROM {table} WHERE {column} ~ {NUMBER}")
+            format!(
+                "SELECT {column} AS number_text FROM {table}\n            WHERE {column} ~ {NUMBER}"
+            )
         })
         .collect();
     if texts.is_empty() {
@@ -73,19 +75,19 @@ FROM (
         number_text,
         SPLIT_PART(mantissa, '.', 1) AS whole,
         SPLIT_PART(mantissa, '.', 2) AS fraction,
-        CASE WHEN LEFT(exponent, 1) = '-' THEN -1 ELSE 1 END
+        CASE WHEN LEFT(exponent_text, 1) = '-' THEN -1 ELSE 1 END
         * CAST(
             CASE
-                WHEN LENGTH(LTRIM(exponent, '+-0')) = 0 THEN '0'
-                WHEN LENGTH(LTRIM(exponent, '+-0')) > 8 THEN '99999999'
-                ELSE LTRIM(exponent, '+-0')
+                WHEN LENGTH(LTRIM(exponent_text, '+-0')) = 0 THEN '0'
+                WHEN LENGTH(LTRIM(exponent_text, '+-0')) > 8 THEN '99999999'
+                ELSE LTRIM(exponent_text, '+-0')
             END AS INTEGER
         ) AS exponent
     FROM (
         SELECT
             number_text,
             LTRIM(SPLIT_PART(LOWER(number_text), 'e', 1), '-') AS mantissa,
-            SPLIT_PART(LOWER(number_text), 'e', 2) AS exponent
+            SPLIT_PART(LOWER(number_text), 'e', 2) AS exponent_text
         FROM (
             {texts}
         ) AS texts
@@ -101,8 +103,6 @@ fn number_values_query(parts: &str) -> String {
     let (overflow_power, underflow_power) = (overflow.power, underflow.power);
     let (min, max) = (i64::MIN.to_string(), i64::MAX.to_string());
     let min = min.trim_start_matches('-');
-    // The digits of an integer. The bounds matter only where another branch is taken.
-    let digits = "RPAD(significant, LEAST(GREATEST(magnitude, 1), 19), '0')";
     format!(
         "SELECT
     number_text,
@@ -111,8 +111,12 @@ fn number_values_query(parts: &str) -> String {
         CASE
             WHEN LENGTH(significant) = 0 THEN '0'
             WHEN LENGTH(significant) > magnitude OR magnitude > 19 THEN NULL
-            WHEN magnitude = 19 AND {digits} > CASE WHEN sign = '-' THEN '{min}' ELSE '{max}' END THEN NULL
-            ELSE sign || {digits}
+            WHEN
+                magnitude = 19
+                AND RPAD(significant, 19, '0') > CASE WHEN sign = '-' THEN '{min}' ELSE '{max}' END
+                THEN NULL
+            -- The bounds matter only where another branch is taken.
+            ELSE sign || RPAD(significant, LEAST(GREATEST(magnitude, 1), 19), '0')
         END AS BIGINT
     ) AS integer_value,
     CAST(

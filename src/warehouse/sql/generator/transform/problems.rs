@@ -9,10 +9,10 @@ use crate::decode::builders::MISSING;
 use crate::decode::reject::RejectReason;
 use crate::decode::span_value::{BOOLEAN, NESTED, NOT_A_NUMBER, NOT_INT32, OUT_OF_RANGE, TOO_LONG};
 use crate::decode::value::{NOT_DOUBLE, NOT_INT64, NOT_INTEGRAL, ValueError};
-use crate::model::{FieldType, RecordField, RecordSchema};
+use crate::model::{FieldType, RecordField};
 
 /// The separator of the parts of a problem.
-const SEPARATOR: char = ':';
+const SEPARATOR: char = '|';
 
 /// A field of a record, and what its problems are found in.
 #[derive(Debug, Clone, Copy)]
@@ -119,11 +119,4 @@ pub(super) fn problem_parts() -> [String; 3] {
         ("reject_detail", 4),
     ]
     .map(|(name, part)| format!("SPLIT_PART(problem, '{SEPARATOR}', {part}) AS {name}"))
-}
-
-/// Returns the fields of a record with their positions.
-pub(super) fn fields(
-    record: &RecordSchema,
-) -> impl Iterator<Item = (usize, &'static RecordField)> + use<> {
-    record.fields.iter().enumerate()
 }

@@ -2,7 +2,7 @@
 
 use super::raw_staging::column_name;
 use crate::model::{
-    ColumnSchema, ColumnType, FieldType, Model, RecordField, RecordSchema, TableSchema, ValueSource,
+    ColumnSchema, ColumnType, FieldType, Model, RecordField, RecordSchema, ValueSource,
 };
 
 /// The maximum length of a VARCHAR in Redshift, in bytes.
@@ -65,6 +65,35 @@ pub(super) fn text_limit(ty: FieldType) -> Option<usize> {
     }
 }
 
+/// Returns the name of the column that has the time of a field, in the table of valid records.
+pub(super) fn time_column(key: &str) -> String {
+    format!("{}_time", column_name(key))
+}
+
+/// Returns the keys of the fields of a record whose times the tables of a dataset have.
+pub(super) fn time_keys(model: &Model, record: &'static RecordSchema) -> Vec<&'static str> {
+    let mut keys = Vec::new();
+    for column in dataset_columns(model, record) {
+        if let (ValueSource::Field(key), ColumnType::Timestamp) = (column.source, column.ty)
+            && !keys.contains(&key)
+        {
+            keys.push(key);
+        }
+    }
+    keys
+}
+
+/// Returns the columns of the tables of a dataset that are built from a kind of record.
+fn dataset_columns(
+    model: &Model,
+    record: &'static RecordSchema,
+) -> impl Iterator<Item = &'static ColumnSchema> {
+    let tables = model.dataset_tables();
+    tables
+        .filter(move |table| model.record_of(table) == Some(record))
+        .flat_map(|table| table.columns)
+}
+
 /// A hash of fields of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct HashColumn {
@@ -77,19 +106,12 @@ pub(super) struct HashColumn {
 /// Returns the hashes that the tables of a dataset have of a record. Each is computed once.
 pub(super) fn hash_columns(model: &Model, record: &'static RecordSchema) -> Vec<HashColumn> {
     let mut hashes = Vec::new();
-    let is_of_record = |table: &&'static TableSchema| model.record_of(table) == Some(record);
-    for table in model.dataset_tables().filter(is_of_record) {
-        let hash = |column: &ColumnSchema| match column.source {
-            ValueSource::Hash(keys) => Some(HashColumn {
+    for column in dataset_columns(model, record) {
+        if let ValueSource::Hash(keys) = column.source {
+            let hash = HashColumn {
                 name: column.name,
                 keys,
-            }),
-            ValueSource::Field(_)
-            | ValueSource::CalendarPart(..)
-            | ValueSource::Lookup(_)
-            | ValueSource::Engine(_) => None,
-        };
-        for hash in table.columns.iter().filter_map(hash) {
+            };
             if !hashes.contains(&hash) {
                 hashes.push(hash);
             }

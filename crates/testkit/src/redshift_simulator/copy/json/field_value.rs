@@ -51,11 +51,16 @@ impl FieldEncoder<'_> {
         json: &str,
         row: &mut Vec<u8>,
     ) -> Result<(), ValueError> {
-        let text = match self.to_text(json)? {
-            Some(text) if text.is_empty() && column.max_bytes.is_none() => None,
-            other => other,
+        let is_text = column.max_bytes.is_some();
+        let text = decode_value(json)?.map(|text| match json.as_bytes()[0] {
+            b'0'..=b'9' | b'-' if is_text => self.spell_number(json),
+            _ => text,
+        });
+        let is_null = |text: &Cow<'_, str>| match is_text {
+            true => self.is_null_text(text),
+            false => text.is_empty(),
         };
-        let Some(text) = text else {
+        let Some(text) = text.filter(|text| !is_null(text)) else {
             if column.is_not_null {
                 let message = "Missing data for not-null field";
                 return Err(ValueError::new(1213, message));
@@ -74,24 +79,23 @@ impl FieldEncoder<'_> {
         Ok(())
     }
 
-    /// Returns the text of a value, or `None` for null.
-    fn to_text<'v>(&self, json: &'v str) -> Result<Option<Cow<'v, str>>, ValueError> {
-        let text = match json.as_bytes()[0] {
-            b'n' => return Ok(None),
-            b'"' => decode_string(json)?,
-            b'{' | b'[' | b't' | b'f' => Cow::Borrowed(json),
-            _ => match self.number_spelling {
-                NumberSpelling::AsWritten => Cow::Borrowed(json),
-                NumberSpelling::ThroughDouble => {
-                    let number = json.parse().expect("JSON numbers are numbers");
-                    Cow::Owned(spell_double(number))
-                }
-            },
-        };
-        let is_blank = !text.is_empty() && text.chars().all(char::is_whitespace);
-        let is_null = text.is_empty() && self.options.empty_as_null
-            || is_blank && self.options.blanks_as_null;
-        Ok((!is_null).then_some(text))
+    /// Returns the text of a number that is loaded into a text column.
+    fn spell_number<'v>(&self, json: &'v str) -> Cow<'v, str> {
+        match self.number_spelling {
+            NumberSpelling::AsWritten => Cow::Borrowed(json),
+            NumberSpelling::ThroughDouble => {
+                let number = json.parse().expect("JSON numbers are numbers");
+                Cow::Owned(spell_double(number))
+            }
+        }
+    }
+
+    /// Returns whether a text is loaded as null into a text column.
+    fn is_null_text(&self, text: &str) -> bool {
+        match text.is_empty() {
+            true => self.options.empty_as_null,
+            false => self.options.blanks_as_null && text.chars().all(char::is_whitespace),
+        }
     }
 
     /// Checks the length of a text in bytes, or cuts it.
@@ -126,6 +130,15 @@ impl FieldEncoder<'_> {
 fn append_bytes(row: &mut Vec<u8>, bytes: &[u8]) {
     row.extend(i32::try_from(bytes.len()).unwrap().to_be_bytes());
     row.extend(bytes);
+}
+
+/// Returns the text of a value, or `None` for null.
+fn decode_value(json: &str) -> Result<Option<Cow<'_, str>>, ValueError> {
+    match json.as_bytes()[0] {
+        b'n' => Ok(None),
+        b'"' => decode_string(json).map(Some),
+        _ => Ok(Some(Cow::Borrowed(json))),
+    }
 }
 
 /// Decodes a JSON string. U+0000 ends it. The documentation is silent about escapes of lone surrogates, which are not

@@ -88,7 +88,7 @@ impl<'a> RecordReader<'a> {
             Err(error) => {
                 let end = error_position(value, &error) + rest.len() - value.len();
                 let resume = next_object_line(rest);
-                let message = format!("Invalid JSON: {error}");
+                let message = syntax_message(&error);
                 return Some(self.record(start, resume, end.min(resume), Err(message)));
             }
         };
@@ -130,6 +130,13 @@ fn error_position(text: &str, error: &serde_json::Error) -> usize {
     let lines = text.match_indices('\n').map(|(at, _)| at + 1);
     let start = std::iter::once(0).chain(lines).nth(error.line() - 1);
     (start.unwrap_or(0) + error.column()).min(text.len())
+}
+
+/// Returns the message of a syntax error without its position, which is relative to the record.
+fn syntax_message(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let (what, _) = text.rsplit_once(" at line ").unwrap_or((&text, ""));
+    format!("Invalid JSON: {what}")
 }
 
 /// Returns the start of the next line that begins with `{`, or the end.
