@@ -31,7 +31,6 @@ mod local_runs;
 mod parquet_codecs;
 mod psql_load;
 mod redshift_engine;
-mod redshift;
 mod rejected_loads;
 mod replay;
 mod sql_scripts;

@@ -173,19 +173,23 @@ const ROWS: ColumnSchema = column(
     BigInt,
     Engine(KeptRecords),
     "The number of valid songs or NextSong events in the object. Repeated deliveries of an event count each time, although \
-     the event is one row of songplays.",
+     the event is one row of songplays. A run by the engine inside Redshift does not know the object of a record: the first \
+     of its song objects has the number of all its songs, the first of its log objects that of all its events, and the \
+     others have 0.",
 );
 const REJECTED_RECORDS: ColumnSchema = column(
     "rejected_records",
     BigInt,
     Engine(RejectedRecords),
-    "The number of rejected records in the object.",
+    "The number of rejected records in the object. A run by the engine inside Redshift knows that only of records that \
+     COPY rejects: those that its SQL rejects are counted in the first of its song objects or of its log objects.",
 );
 const REJECTED_BYTES: ColumnSchema = column(
     "rejected_bytes",
     BigInt,
     Engine(RejectedBytes),
-    "The bytes of the object that the rejected records cover, after decompression.",
+    "The bytes of the object that the rejected records cover, after decompression. Null after a run by the engine inside \
+     Redshift, which does not know them.",
 );
 
 /// The objects that the dataset is built from.

@@ -1,3 +1,0 @@
-//! The engine inside Redshift.
-
-mod transform;
