@@ -7,7 +7,7 @@ use super::args::warehouse::{IamRoleArgs, WarehouseArgs};
 use super::help;
 use super::run_job::{RunMode, run_job};
 use super::usage_error::no_effect;
-use crate::config::{MaxRejects, RunConfig};
+use crate::config::{Engine, MaxRejects, RunConfig};
 use crate::error::{Error, Result};
 use crate::input::InputSpec;
 use crate::jobs::{LoadTarget, RunJob};
@@ -183,6 +183,15 @@ impl RunArgs {
                 .with_hint("give --warehouse or --config"));
         }
         let engine = self.engine.to_engine(file)?;
+        if matches!(engine, Engine::Redshift(_)) {
+            ensure_not_given([
+                ("--threads", self.threads.is_some()),
+                (
+                    "--compression",
+                    self.compression != ParquetCompression::default(),
+                ),
+            ])?;
+        }
         let load = match is_warehouse_named {
             true => Some(LoadTarget {
                 warehouse: resolved.require()?,
@@ -201,6 +210,18 @@ impl RunArgs {
             ..defaults
         };
         Ok(RunJob { config, load })
+    }
+}
+
+/// Checks that none of the flags is given that concern only a dataset that is built in this process.
+fn ensure_not_given(flags: [(&'static str, bool); 2]) -> Result<()> {
+    match flags.into_iter().find(|&(_, is_given)| is_given) {
+        None => Ok(()),
+        Some((flag, _)) => Err(no_effect(
+            flag,
+            "Redshift transforms the records, and no Parquet is written",
+        )
+        .with_hint("leave it out, or use --engine in-process")),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::attempt::Attempt;
 use super::engine_run::EngineRun;
+use super::kept_staging::ensure_replaceable;
 use super::plan::raw_statements;
 use super::rejected_records::RejectedRecord;
 use super::reported_counts::{check_counts, log_report};
@@ -26,6 +27,13 @@ use crate::warehouse::sql::statement::{Check, Effect, Statement};
 
 /// The maximum number of objects in one INSERT.
 const MAX_INSERTED_OBJECTS: usize = 1000;
+
+/// What errors of S3 say if the bucket is in another region.
+const WRONG_REGION_ERRORS: [&str; 3] = [
+    "PermanentRedirect",
+    "must be addressed using the specified endpoint",
+    "AuthorizationHeaderMalformed",
+];
 
 /// The result of a statement.
 type StatementResult<T> = std::result::Result<T, StatementError>;
@@ -94,7 +102,7 @@ impl<'a> RawSource<'a> {
     }
 
     fn copy(&mut self, session: &mut WarehouseSession, sql: &str) -> StatementResult<()> {
-        session.copy_from_s3(sql)?;
+        session.copy_from_s3(sql).map_err(with_region_hint)?;
         let id = session.query("SELECT pg_last_copy_id()")?;
         let id = id
             .first()
@@ -291,6 +299,9 @@ impl LoadSource for RawSource<'_> {
             Err(failure) if failure.class == ErrorClass::Fatal => LoadErrorView::Sys,
             Err(failure) => return Err(failure),
         };
+        if self.run.options.keep_staging {
+            ensure_replaceable(session)?;
+        }
         self.attempt = Attempt::new(view, self.input.stages.clone());
         Ok(())
     }
@@ -347,6 +358,24 @@ impl LoadSource for RawSource<'_> {
         self.staging.write_report_without_dataset(&report)?;
         self.report = Some(report);
         Ok(())
+    }
+
+    fn on_not_committed(&mut self) {
+        self.report = None;
+    }
+}
+
+/// Names the flag that helps if COPY asked for a bucket in the wrong region.
+fn with_region_hint(failure: StatementError) -> StatementError {
+    let text = failure.error.to_string();
+    match WRONG_REGION_ERRORS.iter().any(|error| text.contains(error)) {
+        false => failure,
+        true => StatementError {
+            error: failure.error.add_hint(
+                "the bucket is in another region than Redshift: name its region with --copy-region",
+            ),
+            ..failure
+        },
     }
 }
 

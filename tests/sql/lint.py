@@ -55,9 +55,10 @@ UNSUPPORTED_KEYWORDS = [
     "GENERATE_SERIES",
     "SAVEPOINT",
     "TRUNCATE",
-    "MAXERROR",
-    "REGION",
 ]
+
+# Those of them that only a COPY of Parquet does not have.
+UNSUPPORTED_PARQUET_KEYWORDS = ["MAXERROR", "REGION"]
 
 INVALID_SQL = {
     "redshift": [
@@ -97,6 +98,7 @@ INVALID_SQL = {
 VALID_SQL = {
     "redshift": [
         "COPY t (a) FROM :'songs' IAM_ROLE :iam_role FORMAT AS PARQUET MANIFEST;",
+        "COPY t FROM 's3://x' IAM_ROLE default FORMAT AS JSON 'auto' MANIFEST GZIP REGION 'eu-west-1' MAXERROR 3;",
         "SELECT 'FILTER (' AS a, b::INT FROM t; -- TRUNCATE t",
         "BEGIN; LOCK t; CREATE TEMP TABLE u (LIKE t); COMMIT;",
         "-- comment\n\n\\set ON_ERROR_STOP on\n\nCOMMIT;\n",
@@ -128,9 +130,15 @@ class DialectLinter:
             return ["no statement found"]
         if self.dialect != "redshift":
             return []
-        code = (segment for segment in tree.raw_segments if segment.is_code)
-        words = " ".join("''" if s.is_type("quoted_literal") else s.raw.upper() for s in code)
-        return [f"Redshift does not support {word}" for word in UNSUPPORTED_KEYWORDS if f" {word} " in f" {words} "]
+        errors = []
+        for statement in tree.recursive_crawl("statement"):
+            code = (segment for segment in statement.raw_segments if segment.is_code)
+            words = " ".join("''" if s.is_type("quoted_literal") else s.raw.upper() for s in code)
+            unsupported = list(UNSUPPORTED_KEYWORDS)
+            if " PARQUET " in f" {words} ":
+                unsupported += UNSUPPORTED_PARQUET_KEYWORDS
+            errors += [f"Redshift does not support {word}" for word in unsupported if f" {word} " in f" {words} "]
+        return errors
 
 
 def placeholder_value(match):

@@ -4,8 +4,8 @@
 
 \set ON_ERROR_STOP on
 
--- The times of all deliveries. The week by ISO 8601 is that of the Thursday between the Monday and the Sunday around a
--- day: the number of the Thursday in its year tells it.
+-- The times of all deliveries. A week by ISO 8601 is the week of its Thursday: the number of the Thursday in the year
+-- tells which one.
 INSERT INTO staged_time (start_time, hour, day, week, month, year, weekday)
 SELECT
     t.start_time,

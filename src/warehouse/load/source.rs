@@ -59,6 +59,10 @@ pub(crate) trait LoadSource {
     /// # Errors
     /// Returns an error if the load must not be committed.
     fn before_commit(&mut self) -> Result<()>;
+
+    /// Receives that no COMMIT has taken effect so far, also if one was prepared for: the server has rejected it, or a
+    /// retry has found that the connection was lost before it.
+    fn on_not_committed(&mut self) {}
 }
 
 /// The number of rows in each staging table.

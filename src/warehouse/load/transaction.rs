@@ -176,6 +176,7 @@ impl<'a> LoadTransaction<'a> {
         self.load
             .ensure_no_concurrent_loads(run, &runs)
             .map_err(fatal)?;
+        self.source.on_not_committed();
         let initial_counts =
             |table: &'static TableSchema| (table.name, TableChangeCounts::default());
         *self.state = CrossAttemptState {
@@ -210,6 +211,7 @@ impl<'a> LoadTransaction<'a> {
         {
             // The server itself has rejected the COMMIT.
             self.state.is_commit_sent = false;
+            self.source.on_not_committed();
         }
         committed.map(drop)
     }

@@ -1,5 +1,7 @@
 //! Runs both engines over the same input in S3.
 
+use std::process::Command;
+
 use serde_json::Value;
 use testkit::cli::output::CommandOutput;
 use testkit::redshift_simulator::{NumberSpelling, RepeatedKeys, SimulatorSettings, WarehouseKind};
@@ -47,13 +49,24 @@ pub fn run_engine(
     input: &RawInput,
     more: &[&str],
 ) -> CommandOutput {
+    CommandOutput::run(&mut engine_command(warehouse, engine, input, more))
+}
+
+/// Returns the command that runs an engine and loads its result.
+pub fn engine_command(
+    warehouse: &TestWarehouse,
+    engine: &str,
+    input: &RawInput,
+    more: &[&str],
+) -> Command {
     let out = warehouse.out_location(&format!("out-{engine}"));
     let mut command = warehouse.warehouse_command(&["run", "--json", "--quiet"]);
     command.args(["--engine", engine, "--out", &out]);
     for (flag, values) in [("--songs", &input.songs), ("--logs", &input.logs)] {
         command.arg(flag).args(values);
     }
-    CommandOutput::run(command.args(more))
+    command.args(more);
+    command
 }
 
 /// The counts of a report that both engines must agree on.

@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use postgres::Client;
 use serde_json::Value;
@@ -129,6 +130,13 @@ impl TestWarehouse {
                 false => self.put_object(&key, std::fs::read(entry.path()).unwrap()),
             }
         }
+    }
+
+    /// Sets the times of all objects below a prefix back, for Redshift.
+    #[track_caller]
+    pub fn backdate(&self, prefix: &str, by: Duration) {
+        let s3 = self.s3.as_ref().unwrap();
+        s3.backdate(&s3.bucket(BUCKET).join(prefix), by);
     }
 
     /// Returns the recorded statements and the faults.

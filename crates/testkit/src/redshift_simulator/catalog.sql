@@ -124,7 +124,7 @@ CREATE VIEW pg_catalog.pg_table_def AS
     JOIN pg_namespace n ON n.oid = c.relnamespace
     LEFT JOIN redshift.tables t ON t.id = c.oid
     WHERE c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped AND pg_table_is_visible(c.oid)
-        AND n.nspname NOT IN ('pg_catalog', 'information_schema');
+        AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND c.relname <> 'redshift_load_errors';
 CREATE VIEW pg_catalog.svv_table_info AS
     SELECT current_database()::text AS database, n.nspname::text AS schema, c.oid::int AS table_id,
         c.relname::text AS "table",
@@ -134,7 +134,8 @@ CREATE VIEW pg_catalog.svv_table_info AS
     FROM pg_class c
     JOIN pg_namespace n ON n.oid = c.relnamespace
     LEFT JOIN redshift.tables t ON t.id = c.oid
-    WHERE c.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'redshift');
+    WHERE c.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'redshift')
+        AND c.relname <> 'redshift_load_errors';
 CREATE VIEW pg_catalog.svv_columns AS SELECT * FROM information_schema.columns;
 
 CREATE OR REPLACE FUNCTION pg_catalog.version() RETURNS text LANGUAGE sql STABLE RETURN

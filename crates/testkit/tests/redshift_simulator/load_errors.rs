@@ -84,6 +84,10 @@ fn errors_of_a_loaded_copy_are_visible_in_its_transaction() {
         test.execute("COMMIT");
         assert_eq!(test.query_rows(all), ["4"]);
         assert_eq!(query_rows(&mut other, all), ["4"]);
+        // The simulator's own table is not shown.
+        let tables =
+            "SELECT tablename FROM pg_table_def UNION SELECT \"table\" FROM svv_table_info";
+        assert_eq!(test.query_rows(tables), ["t"]);
     }
 }
 

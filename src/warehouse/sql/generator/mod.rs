@@ -5,6 +5,7 @@
 //! - `transaction` begins and commits a load. `stage`, `refresh`, `copy`, `count`, `merge` and `verify` are the parts
 //!   between, in this order. `constraints` drops constraints in PostgreSQL and adds them again.
 //! - `clause`, `expression`, `list` and `temp_table` lay out parts of statements.
+//! - `transform` stages raw records and derives the staged rows from them, inside Redshift.
 //! - `history` lists loads.
 //! - `script` puts the files together from a `header` and statements.
 
@@ -22,6 +23,8 @@ mod list;
 mod merge;
 mod refresh;
 mod script;
+#[cfg(test)]
+mod shops;
 mod stage;
 mod temp_table;
 #[cfg(test)]
@@ -51,7 +54,7 @@ pub(crate) use transform::{
     CopyRejects, JsonSource, LoadErrorView, StagingColumn, check_statements,
     failed_copy_errors_query, insert_copy_rejects, load_errors_statement, raw_copy_statement,
     raw_staging_statements, record_counts_statement, rejected_records_statement,
-    source_list_copy_statement, staging_columns, transform_statements,
+    source_list_copy_statement, staging_columns, staging_table, transform_statements,
 };
 pub use upgrade::TableChange;
 pub(crate) use upgrade::{changes_since_first_version, upgrade_lock_statement, upgrade_statements};

@@ -36,10 +36,19 @@ FROM (
         time.name,
         valid_table(record)
     );
-    insert_into_staged(table, &query).with_comment(
-        "The times of all deliveries. The week by ISO 8601 is that of the Thursday between the Monday and the Sunday around a \
-         day: the number of the Thursday in its year tells it.",
-    )
+    let mut comment = "The times of all deliveries.".to_owned();
+    let has_week = |column: &ColumnSchema| {
+        matches!(
+            column.source,
+            ValueSource::CalendarPart(_, CalendarPart::Week)
+        )
+    };
+    if table.columns.iter().any(has_week) {
+        comment.push_str(
+            " A week by ISO 8601 is the week of its Thursday: the number of the Thursday in the year tells which one.",
+        );
+    }
+    insert_into_staged(table, &query).with_comment(comment)
 }
 
 /// Returns a part of a time. The week does not rely on the database's own, for which documentations have several

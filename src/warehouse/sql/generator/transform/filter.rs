@@ -8,7 +8,7 @@ use crate::model::RecordSchema;
 pub(super) fn filter_condition(record: &RecordSchema) -> Option<String> {
     let filter = record.filter?;
     let column = column_name(filter.key);
-    let (value, bytes) = (filter.value, filter.value.len());
+    let (value, bytes) = (filter.value.replace('\'', "''"), filter.value.len());
     Some(format!(
         "{column} = '{value}' AND OCTET_LENGTH({column}) = {bytes}"
     ))

@@ -27,6 +27,8 @@ mod record_values;
 mod scripts;
 mod source_objects;
 mod statements;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use checks::{check_statements, rejected_records_statement};
 pub(crate) use load_errors::{
@@ -34,7 +36,9 @@ pub(crate) use load_errors::{
     load_errors_statement,
 };
 pub(crate) use raw_copy::{JsonSource, raw_copy_statement, source_list_copy_statement};
-pub(crate) use raw_staging::{StagingColumn, raw_staging_statements, staging_columns};
+pub(crate) use raw_staging::{
+    StagingColumn, raw_staging_statements, staging_columns, staging_table,
+};
 pub(crate) use record_counts::record_counts_statement;
 pub(crate) use scripts::transform_scripts;
 pub(crate) use statements::transform_statements;
