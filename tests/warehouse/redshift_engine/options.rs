@@ -36,9 +36,9 @@ const UNPLANNED: [&str; 3] = [
 
 #[test]
 fn dry_run_prints_what_a_run_executes() {
-    let warehouse = TestWarehouse::new(WarehouseKind::Redshift);
-    let input = upload_batch(&warehouse, 1);
     for more in [&[][..], &["--keep-staging"], &["--full-refresh"]] {
+        let warehouse = TestWarehouse::new(WarehouseKind::Redshift);
+        let input = upload_batch(&warehouse, 1);
         warehouse.faults().clear();
         let arguments = [&LIMIT[..], &["--dry-run"], more].concat();
         let plan = run_engine(&warehouse, "redshift", &input, &arguments).assert_success();
@@ -56,9 +56,8 @@ fn dry_run_prints_what_a_run_executes() {
         assert!(text.stdout.contains(script), "{}", text.stdout);
         assert_eq!(warehouse.faults().recorded().len(), 0);
 
-        let run = engine_command(&warehouse, "redshift", &input, &[&LIMIT, more].concat());
-        let mut run = run;
-        let report = CommandOutput::run(&mut run).assert_success().json();
+        let report = run_engine(&warehouse, "redshift", &input, &[&LIMIT, more].concat());
+        let report = report.assert_success().json();
         let id = report["run"].as_str().unwrap();
         let executed = warehouse.faults().statements();
         let begin = executed.iter().position(|sql| sql.starts_with("BEGIN"));
