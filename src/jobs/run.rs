@@ -169,7 +169,7 @@ impl RunJob {
         }
     }
 
-    /// Checks that the engine inside Redshift has a warehouse and an output in S3.
+    /// Checks that the engine inside Redshift has a warehouse, and its input and output in S3.
     fn ensure_redshift_can_run(&self, warehouse: Option<&WarehouseConfig>) -> Result<()> {
         let unusable =
             |reason: &str| Error::usage("cannot use --engine redshift").with_reason(reason);
@@ -182,9 +182,10 @@ impl RunJob {
                 "leave out --engine redshift: the engine in this process loads into both",
             ));
         }
-        if self.is_replay() {
+        let RunInput::Objects { songs, logs } = &self.config.input else {
             return Err(unusable("a replay is transformed in this process"));
-        }
+        };
+        pipeline::ensure_in_s3([songs, logs])?;
         match &self.config.out {
             Location::S3 { .. } => Ok(()),
             Location::Local(out) => Err(unusable(&format!(

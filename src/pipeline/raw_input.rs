@@ -34,8 +34,8 @@ pub struct RawInput {
 /// same objects are input as for a run outside of Redshift, in the same order. No object is read.
 ///
 /// # Errors
-/// Returns an error if a location is not in S3, does not exist, cannot be listed or contains no input object, if a glob
-/// matches nothing, or if the run is a replay.
+/// Returns an error if a location does not exist, cannot be listed or contains no input object, if a glob matches nothing,
+/// or if the run is a replay.
 pub fn list_raw_input(
     config: &RunConfig,
     stores: &StoreOpener,
@@ -45,7 +45,6 @@ pub fn list_raw_input(
         return Err(Error::usage("--engine redshift cannot replay rejects")
             .with_reason("Redshift reads songs and logs, and no reject files"));
     };
-    ensure_in_s3([songs, logs])?;
     let span = tracing::Span::current();
     build_thread_pool(config.threads)?.install(|| {
         let _entered = span.enter();
@@ -68,7 +67,10 @@ pub fn list_raw_input(
 }
 
 /// Checks that Redshift can read all locations.
-fn ensure_in_s3(inputs: [&InputSpec; 2]) -> Result<()> {
+///
+/// # Errors
+/// Returns an error if one of them is not in S3.
+pub(crate) fn ensure_in_s3(inputs: [&InputSpec; 2]) -> Result<()> {
     let mut locations = inputs.into_iter().flat_map(|input| &input.locations);
     let local = locations.find(|location| matches!(location, Location::Local(_)));
     match local {

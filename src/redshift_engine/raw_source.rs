@@ -102,7 +102,8 @@ impl<'a> RawSource<'a> {
     }
 
     fn copy(&mut self, session: &mut WarehouseSession, sql: &str) -> StatementResult<()> {
-        session.copy_from_s3(sql).map_err(with_region_hint)?;
+        let copied = session.copy_from_s3(sql, self.attempt.last_copy);
+        copied.map_err(with_region_hint)?;
         let id = session.query("SELECT pg_last_copy_id()")?;
         let id = id
             .first()

@@ -17,26 +17,6 @@ use super::tls::TlsMode;
 use crate::error::{Error, Result};
 use crate::warehouse::dialect::Dialect;
 
-/// Queries for the newest COPY error in the system views of Redshift (Amazon Redshift Database Developer Guide,
-/// "SYS_LOAD_ERROR_DETAIL", "STL_LOAD_ERRORS", "SVL_S3LOG").
-const LOAD_ERROR_QUERIES: [&str; 3] = [
-    "SELECT file_name, 'column ' || column_name, column_type, error_message
-FROM sys_load_error_detail
-WHERE session_id = pg_backend_pid()
-ORDER BY start_time DESC
-LIMIT 1",
-    "SELECT filename, 'column ' || colname, type, err_reason
-FROM stl_load_errors
-WHERE session = pg_backend_pid()
-ORDER BY starttime DESC
-LIMIT 1",
-    "SELECT message
-FROM svl_s3log
-WHERE pid = pg_backend_pid()
-ORDER BY eventtime DESC
-LIMIT 1",
-];
-
 /// Settings that let PostgreSQL detect a lost client.
 const KEEPALIVE_SETTINGS: [&str; 2] = [
     "SET tcp_keepalives_idle = 60; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 6",
@@ -127,14 +107,19 @@ impl WarehouseSession {
         }
     }
 
-    /// Runs a COPY from S3 in Redshift. An error includes the details from the load error views.
+    /// Runs a COPY from S3 in Redshift. An error includes the details from the load error views. `last_copy` is the id of
+    /// the last COPY before it whose errors were tolerated, or 0.
     ///
     /// # Errors
     /// Returns an error if the COPY fails.
-    pub fn copy_from_s3(&mut self, sql: &str) -> std::result::Result<(), StatementError> {
+    pub fn copy_from_s3(
+        &mut self,
+        sql: &str,
+        last_copy: u64,
+    ) -> std::result::Result<(), StatementError> {
         self.execute(sql).map(drop).map_err(|mut failure| {
             if failure.class == ErrorClass::Fatal
-                && let Some(detail) = self.last_copy_error()
+                && let Some(detail) = self.last_copy_error(last_copy)
             {
                 failure.error = failure.error.add_hint(detail);
             }
@@ -144,9 +129,9 @@ impl WarehouseSession {
 
     /// Returns the details of the last COPY error of this session. A cluster may lack some of the views, and the user
     /// may lack the permission to read them.
-    fn last_copy_error(&mut self) -> Option<String> {
+    fn last_copy_error(&mut self, last_copy: u64) -> Option<String> {
         self.execute("ROLLBACK").ok()?;
-        LOAD_ERROR_QUERIES.into_iter().find_map(|query| {
+        load_error_queries(last_copy).iter().find_map(|query| {
             let rows = self.query(query).ok()?;
             let fields = rows.into_iter().next()?.into_iter().flatten();
             let fields: Vec<String> = fields.map(|field| field.trim().to_owned()).collect();
@@ -326,4 +311,33 @@ fn driver_config(connection: &ConnectionConfig) -> postgres::Config {
         config.options(options);
     }
     config
+}
+
+/// Returns the queries for the newest COPY error of the session in the system views of Redshift (Amazon Redshift Database
+/// Developer Guide, "SYS_LOAD_ERROR_DETAIL", "STL_LOAD_ERRORS", "SVL_S3LOG"). Errors up to the COPY with the id `last_copy`
+/// were tolerated.
+fn load_error_queries(last_copy: u64) -> [String; 3] {
+    [
+        format!(
+            "SELECT file_name, 'column ' || column_name, column_type, error_message
+FROM sys_load_error_detail
+WHERE session_id = pg_backend_pid() AND query_id > {last_copy}
+ORDER BY start_time DESC
+LIMIT 1"
+        ),
+        format!(
+            "SELECT filename, 'column ' || colname, type, err_reason
+FROM stl_load_errors
+WHERE session = pg_backend_pid() AND query > {last_copy}
+ORDER BY starttime DESC
+LIMIT 1"
+        ),
+        format!(
+            "SELECT message
+FROM svl_s3log
+WHERE pid = pg_backend_pid() AND query > {last_copy}
+ORDER BY eventtime DESC
+LIMIT 1"
+        ),
+    ]
 }

@@ -26,7 +26,7 @@ pub(super) fn copy_from_s3(
     progress: &dyn Observer,
 ) -> std::result::Result<(), StatementError> {
     let started = Instant::now();
-    session.copy_from_s3(sql)?;
+    session.copy_from_s3(sql, 0)?;
     let report = dataset.table_report(table);
     log_copied(table, report.rows, report.bytes, started);
     progress.advance(report.bytes);

@@ -147,7 +147,10 @@ impl<'a> LoadTransaction<'a> {
 
     fn execute(&mut self, statement: &Statement) -> Result<()> {
         let rows = execute_statement(self.session, statement, self.progress)?;
-        self.session.log_query_id();
+        // The LOCK must follow BEGIN directly: the first query of a transaction chooses its snapshot.
+        if !matches!(statement.effect, Effect::Begin) {
+            self.session.log_query_id();
+        }
         record_effect(&mut self.state.changes, statement.effect, rows);
         Ok(())
     }

@@ -6,7 +6,7 @@ use testkit::redshift_simulator::WarehouseKind;
 
 use super::batches::{LIMIT, REJECTED_LOGS, runs_in_output, tables_of_one_run, upload_batch};
 use super::support::{RawInput, run_engine};
-use crate::support::table_rows::assert_tables_eq;
+use crate::support::table_rows::{TableRows, assert_tables_eq};
 use crate::support::test_warehouse::TestWarehouse;
 
 const OUT: &str = "s3://datasets/out-redshift";
@@ -32,6 +32,22 @@ fn read_rejects(warehouse: &TestWarehouse, run: &str) -> Vec<Value> {
     text.lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect()
+}
+
+/// Writes the rejects of a run that can be replayed to `edited.jsonl`, corrected. Returns how many there are.
+fn edit_rejects(warehouse: &TestWarehouse, run: &str) -> u64 {
+    let mut edited = Vec::new();
+    for (number, mut reject) in read_rejects(warehouse, run).into_iter().enumerate() {
+        if reject["truncated"] == true {
+            continue;
+        }
+        let mut event: Value = serde_json::from_str(reject["text"].as_str().unwrap()).unwrap();
+        event["itemInSession"] = (100 + number).to_string().into();
+        reject["text"] = event.to_string().into();
+        edited.push(reject.to_string());
+    }
+    warehouse.write_file("edited.jsonl", &edited.join("\n"));
+    edited.len() as u64
 }
 
 #[test]
@@ -119,26 +135,16 @@ fn rejects_of_the_checks_are_replayed() {
         "{output:?}"
     );
 
-    let mut edited = Vec::new();
-    for (number, mut reject) in read_rejects(&warehouse, id).into_iter().enumerate() {
-        if reject["truncated"] == true {
-            continue;
-        }
-        let mut event: Value = serde_json::from_str(reject["text"].as_str().unwrap()).unwrap();
-        event["itemInSession"] = (100 + number).to_string().into();
-        reject["text"] = event.to_string().into();
-        edited.push(reject.to_string());
-    }
-    assert_eq!(edited.len() as u64, REJECTED_LOGS - 1);
-    warehouse.write_file("edited.jsonl", &edited.join("\n"));
+    let edited = edit_rejects(&warehouse, id);
+    assert_eq!(edited, REJECTED_LOGS - 1);
     let before = warehouse.warehouse_tables()["songplays"].len();
     let replay = [&replay[..], &["--edited", "edited.jsonl", "--json"]].concat();
     for _ in 0..2 {
         let report = warehouse.run_command(&replay).assert_success().json();
-        assert_eq!(report["logs"]["kept"], edited.len());
+        assert_eq!(report["logs"]["kept"], edited);
         assert_eq!(
             warehouse.warehouse_tables()["songplays"].len(),
-            before + edited.len()
+            before + edited as usize
         );
     }
     // The next run by either engine finds nothing new.
@@ -178,8 +184,41 @@ fn rejects_of_a_failed_run_are_kept() {
         let left: Vec<_> = left.into_iter().collect();
         assert_eq!(left, ["_report.failed.json"], "{limit:?}");
     }
-    run_engine(&warehouse, "redshift", &input, &["--max-rejects", "3"]).assert_success();
-    assert_tables_eq(&warehouse.warehouse_tables(), &tables_of_one_run([1]));
+    // The records that the checks of the last of these runs rejected are corrected and loaded, before the others are.
+    let failed = runs_in_output(&warehouse).into_iter().last().unwrap();
+    let edited = edit_rejects(&warehouse, &failed);
+    let replay = [
+        "replay",
+        "--json",
+        "--quiet",
+        "--out",
+        "s3://datasets/replay",
+        "--edited",
+        "edited.jsonl",
+    ];
+    let from = format!("{OUT}/{failed}");
+    let replay = [&replay[..], &["--from", &from]].concat();
+    let replayed = warehouse.run_command(&replay).assert_success().json();
+    assert_eq!(replayed["logs"]["kept"], edited);
+    let output = run_engine(&warehouse, "redshift", &input, &["--max-rejects", "3"]);
+    assert_eq!(
+        output.assert_success().json()["logs"]["already_loaded_objects"],
+        0
+    );
+    let expected = tables_of_one_run([1]);
+    let tables = warehouse.warehouse_tables();
+    assert_tables_eq(
+        &TableRows::from([
+            ("songs", tables["songs"].clone()),
+            ("artists", tables["artists"].clone()),
+        ]),
+        &TableRows::from([
+            ("songs", expected["songs"].clone()),
+            ("artists", expected["artists"].clone()),
+        ]),
+    );
+    let added = tables["songplays"].len() - expected["songplays"].len();
+    assert_eq!(added as u64, edited);
 }
 
 #[test]

@@ -162,51 +162,58 @@ fn unanswered_commit_is_noticed() {
 }
 
 /// The report and the rejects stay, because the load may have been committed.
-#[test]
-fn unknown_outcome_of_commit_is_said() {
-    for is_executed in [false, true] {
-        let (warehouse, input, before) = warehouse_with_new_batch();
-        let runs_before = runs_in_output(&warehouse);
-        let point = match is_executed {
-            true => FaultPoint::After,
-            false => FaultPoint::Before,
-        };
-        warehouse
-            .faults()
-            .disconnect(point, StatementMatcher::containing("COMMIT"));
-        // The session of the load is the second one, and then none begins.
-        warehouse.faults().disconnect(
-            FaultPoint::Before,
-            StatementMatcher::containing("SELECT version()")
-                .nth(3)
-                .times(99),
-        );
-        run_engine(&warehouse, "redshift", &input, &LIMIT)
-            .assert_failure_with_warnings(1, "it is unknown whether the load was committed");
-        warehouse.faults().clear();
-        let new_runs: Vec<_> = runs_in_output(&warehouse)
-            .difference(&runs_before)
-            .cloned()
-            .collect();
-        let [run] = new_runs.as_slice() else {
-            panic!("{new_runs:?}");
-        };
-        let report =
-            std::fs::read(warehouse.run_dir("out-redshift", run).join("_report.json")).unwrap();
-        let report: Value = serde_json::from_slice(&report).unwrap();
-        assert_eq!(
-            read_rejects(&warehouse, &report).len() as u64,
-            REJECTED_LOGS
-        );
-        if !is_executed {
-            assert_tables_eq(&warehouse.warehouse_tables(), &before);
-        }
-        let again = run_engine(&warehouse, "redshift", &input, &LIMIT).assert_success();
-        let expected = if is_executed { "nothing_new" } else { "ok" };
-        assert_eq!(again.json()["status"], expected);
-        assert_tables_eq(&warehouse.warehouse_tables(), &tables_of_one_run([1, 2]));
-        assert_nothing_is_loaded_twice(&warehouse);
+fn assert_unknown_outcome_is_said(is_executed: bool) {
+    let (warehouse, input, before) = warehouse_with_new_batch();
+    let runs_before = runs_in_output(&warehouse);
+    let point = match is_executed {
+        true => FaultPoint::After,
+        false => FaultPoint::Before,
+    };
+    warehouse
+        .faults()
+        .disconnect(point, StatementMatcher::containing("COMMIT"));
+    // The session of the load is the second one, and then none begins.
+    warehouse.faults().disconnect(
+        FaultPoint::Before,
+        StatementMatcher::containing("SELECT version()")
+            .nth(3)
+            .times(99),
+    );
+    run_engine(&warehouse, "redshift", &input, &LIMIT)
+        .assert_failure_with_warnings(1, "it is unknown whether the load was committed");
+    warehouse.faults().clear();
+    let new_runs: Vec<_> = runs_in_output(&warehouse)
+        .difference(&runs_before)
+        .cloned()
+        .collect();
+    let [run] = new_runs.as_slice() else {
+        panic!("{new_runs:?}");
+    };
+    let report =
+        std::fs::read(warehouse.run_dir("out-redshift", run).join("_report.json")).unwrap();
+    let report: Value = serde_json::from_slice(&report).unwrap();
+    assert_eq!(
+        read_rejects(&warehouse, &report).len() as u64,
+        REJECTED_LOGS
+    );
+    if !is_executed {
+        assert_tables_eq(&warehouse.warehouse_tables(), &before);
     }
+    let again = run_engine(&warehouse, "redshift", &input, &LIMIT).assert_success();
+    let expected = if is_executed { "nothing_new" } else { "ok" };
+    assert_eq!(again.json()["status"], expected);
+    assert_tables_eq(&warehouse.warehouse_tables(), &tables_of_one_run([1, 2]));
+    assert_nothing_is_loaded_twice(&warehouse);
+}
+
+#[test]
+fn unknown_outcome_of_executed_commit_is_said() {
+    assert_unknown_outcome_is_said(true);
+}
+
+#[test]
+fn unknown_outcome_of_lost_commit_is_said() {
+    assert_unknown_outcome_is_said(false);
 }
 
 #[test]
@@ -236,39 +243,32 @@ fn conflicts_are_retried() {
 fn other_failures_leave_nothing() {
     let (warehouse, input, before) = warehouse_with_new_batch();
     let runs_before = runs_in_output(&warehouse);
-    let isolation = "1023\nDETAIL: Serializable isolation violation on table - 105, transactions forming the cycle are: 1, 2";
-    for (statement, times, code, message) in [
+    for (statement, code, message) in [
         (
             "CREATE TEMP TABLE staging_events",
-            1,
             "42501",
             "permission denied to create temporary tables",
         ),
         (
             "COPY staging_objects",
-            1,
             "XX000",
             "Problem reading manifest file",
         ),
-        ("COPY staging_events", 1, "53100", "No space left on device"),
+        ("COPY staging_events", "53100", "No space left on device"),
         (
             "INSERT INTO staged_songplays",
-            1,
             "53100",
             "No space left on device",
         ),
         (
             "INSERT INTO load_history",
-            1,
             "42501",
             "permission denied for table load_history",
         ),
-        ("COMMIT", 1, "53100", "No space left on device"),
-        ("COMMIT", 99, "XX000", isolation),
-        ("COPY staging_events", 99, "XX000", isolation),
+        ("COMMIT", "53100", "No space left on device"),
     ] {
         warehouse.faults().clear();
-        let matcher = StatementMatcher::containing(statement).times(times);
+        let matcher = StatementMatcher::containing(statement);
         warehouse.faults().fail(matcher, code, message);
         let output = run_engine(&warehouse, "redshift", &input, &LIMIT);
         let line = output.stderr.lines().last().unwrap_or_default();
@@ -283,15 +283,6 @@ fn other_failures_leave_nothing() {
             "{statement}: {line}"
         );
     }
-    // A connection that is lost each time.
-    warehouse.faults().clear();
-    warehouse.faults().disconnect(
-        FaultPoint::Before,
-        StatementMatcher::containing("INSERT INTO load_history").times(99),
-    );
-    run_engine(&warehouse, "redshift", &input, &LIMIT)
-        .assert_failure_with_warnings(1, "the warehouse is unchanged; load again");
-    assert_eq!(runs_in_output(&warehouse), runs_before);
     // A connection that is lost at COMMIT once, and an error of the retry: by then it is known that nothing was committed.
     warehouse.faults().clear();
     warehouse
@@ -310,21 +301,38 @@ fn other_failures_leave_nothing() {
     assert_tables_eq(&warehouse.warehouse_tables(), &tables_of_one_run([1, 2]));
 }
 
+#[test]
+fn connection_that_is_lost_each_time_leaves_nothing() {
+    let (warehouse, input, before) = warehouse_with_new_batch();
+    let runs_before = runs_in_output(&warehouse);
+    warehouse.faults().clear();
+    warehouse.faults().disconnect(
+        FaultPoint::Before,
+        StatementMatcher::containing("INSERT INTO load_history").times(99),
+    );
+    run_engine(&warehouse, "redshift", &input, &LIMIT)
+        .assert_failure_with_warnings(1, "the warehouse is unchanged; load again");
+    assert_tables_eq(&warehouse.warehouse_tables(), &before);
+    assert_eq!(runs_in_output(&warehouse), runs_before);
+}
+
 /// An object that is removed between the listing and its COPY fails the run, and is named.
 #[test]
 fn removed_object_is_named() {
     let (warehouse, input, before) = warehouse_with_new_batch();
     let runs_before = runs_in_output(&warehouse);
+    // An error of an earlier COPY, which is tolerated, is not taken for the reason.
+    warehouse.put_object("input/song_data/batch-2/broken.json", "{\"title\":}");
     let object = warehouse.run_dir("input/log_data/batch-2", "rejects.json");
     warehouse.faults().on_statement(
         FaultPoint::Before,
         StatementMatcher::containing("LOCK"),
         move |_| std::fs::remove_file(&object).unwrap(),
     );
-    run_engine(&warehouse, "redshift", &input, &LIMIT).assert_failure(
-        1,
-        &["input/log_data/batch-2/rejects.json", "does not exist"],
-    );
+    let output = run_engine(&warehouse, "redshift", &input, &LIMIT);
+    assert!(!output.stderr.contains("broken.json"), "{output:?}");
+    let words = ["input/log_data/batch-2/rejects.json", "does not exist"];
+    output.assert_failure(1, &words);
     assert_tables_eq(&warehouse.warehouse_tables(), &before);
     assert_eq!(runs_in_output(&warehouse), runs_before);
 }

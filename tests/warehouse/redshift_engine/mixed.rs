@@ -2,7 +2,9 @@
 //! over all of them, and no object is loaded twice.
 
 use serde_json::Value;
-use testkit::redshift_simulator::{FaultPoint, StatementMatcher, WarehouseKind};
+use testkit::redshift_simulator::{
+    FaultPoint, IsolationLevel, SimulatorSettings, StatementMatcher, WarehouseKind,
+};
 
 use super::batches::{
     LIMIT, Part, kill_at, permanent_staging_tables, tables_of_one_run, upload_batch, upload_part,
@@ -69,7 +71,7 @@ fn batches_in_several_orders() {
 /// Songs arrive before or after the logs that play them, and either engine may load them.
 #[test]
 fn songs_before_and_after_logs() {
-    let expected = tables_of_one_run([1, 2]);
+    let expected = tables_of_one_run([1, 2, 3]);
     let steps = [
         (Part::Songs, 1),
         (Part::Logs, 2),
@@ -83,6 +85,8 @@ fn songs_before_and_after_logs() {
     ] {
         for is_reversed in [false, true] {
             let warehouse = TestWarehouse::new(WarehouseKind::Redshift);
+            upload_batch(&warehouse, 3);
+            run(&warehouse, IN_PROCESS);
             let mut steps = steps;
             if is_reversed {
                 steps.reverse();
@@ -169,10 +173,12 @@ fn six_nights_with_either_engine() {
     ];
     let warehouse = TestWarehouse::new(WarehouseKind::Redshift);
     for (night, kill) in (1..=NIGHTS).zip(kills) {
-        // The songs of a night arrive one night after its logs.
+        // The songs of a night arrive one night after its logs, apart from those of the first one.
         upload_part(&warehouse, night, Part::Logs);
-        if night > 1 {
-            upload_part(&warehouse, night - 1, Part::Songs);
+        match night {
+            1 => upload_part(&warehouse, 1, Part::Songs),
+            2 => {}
+            _ => upload_part(&warehouse, night - 1, Part::Songs),
         }
         let input = RawInput::below(&warehouse, "input");
         if let Some((engine, statement)) = kill {
@@ -204,5 +210,32 @@ fn six_nights_with_either_engine() {
         assert_eq!(output.code, Some(0), "{output:?}");
         assert_tables_eq(&warehouse.warehouse_tables(), &expected);
         assert_all_is_loaded_once(&warehouse);
+    }
+}
+
+/// Both engines load the same objects at the same time: one waits for the other, and the tables are those of one run.
+#[test]
+fn both_engines_at_once() {
+    let expected = tables_of_one_run([1, 2]);
+    for isolation in [IsolationLevel::Snapshot, IsolationLevel::Serializable] {
+        let warehouse = TestWarehouse::with_settings(SimulatorSettings {
+            isolation,
+            ..SimulatorSettings::default()
+        });
+        upload_batch(&warehouse, 1);
+        let input = upload_batch(&warehouse, 2);
+        let outputs = std::thread::scope(|scope| {
+            let runs = [REDSHIFT, IN_PROCESS, REDSHIFT].map(|engine| {
+                let (warehouse, input) = (&warehouse, &input);
+                scope.spawn(move || run_engine(warehouse, engine, input, &LIMIT))
+            });
+            runs.map(|run| run.join().unwrap())
+        });
+        for output in outputs {
+            assert_eq!(output.code, Some(0), "{output:?}");
+        }
+        assert_tables_eq(&warehouse.warehouse_tables(), &expected);
+        let report = run(&warehouse, REDSHIFT);
+        assert_eq!(report["status"], "nothing_new");
     }
 }
