@@ -157,7 +157,7 @@ WHERE
         COALESCE(users.first_name || CHR(1), '') <> COALESCE(n.first_name || CHR(1), '')
         OR COALESCE(users.last_name || CHR(1), '') <> COALESCE(n.last_name || CHR(1), '')
         OR COALESCE(users.gender || CHR(1), '') <> COALESCE(n.gender || CHR(1), '')
-        OR users.level || CHR(1) <> n.level || CHR(1)
+        OR (users.level || CHR(1)) <> (n.level || CHR(1))
     );
 
 INSERT INTO users (user_id, first_name, last_name, gender, level)
@@ -310,7 +310,7 @@ FROM new_songplays n
 WHERE
     songplays.songplay_id = n.songplay_id
     AND (
-        songplays.level || CHR(1) <> n.level || CHR(1)
+        (songplays.level || CHR(1)) <> (n.level || CHR(1))
         OR COALESCE(songplays.song_id || CHR(1), '') <> COALESCE(n.song_id || CHR(1), '')
         OR COALESCE(songplays.artist_id || CHR(1), '') <> COALESCE(n.artist_id || CHR(1), '')
         OR COALESCE(songplays.location || CHR(1), '') <> COALESCE(n.location || CHR(1), '')

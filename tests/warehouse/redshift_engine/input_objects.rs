@@ -51,10 +51,13 @@ fn record_copies(warehouse: &TestWarehouse) -> Vec<String> {
     copies.collect()
 }
 
+/// Compresses a text.
+type Encoder = fn(&str) -> Vec<u8>;
+
 #[test]
 fn each_compression_has_its_copy() {
     let upload = |warehouse: &TestWarehouse| {
-        let encoders: [(&str, fn(&str) -> Vec<u8>); 10] = [
+        let encoders: [(&str, Encoder); 10] = [
             ("a.json", plain),
             ("b.json.gz", gzip),
             ("c.json.bz2", bzip2),

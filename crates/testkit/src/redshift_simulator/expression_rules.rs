@@ -14,6 +14,7 @@ pub fn check_expressions(statement: &SqlStatement) -> Option<SqlError> {
             date_part,
             window,
             regular_expression,
+            concatenation_beside_comparison,
         ];
         checks.iter().find_map(|check| check(statement, at))
     })
@@ -39,6 +40,57 @@ fn group(statement: &SqlStatement, open: usize) -> (Vec<usize>, usize) {
         depth += i32::from(token.is("("));
     }
     (inner, statement.tokens.len())
+}
+
+/// Before PostgreSQL 9.5 these comparisons bound as tightly as `||`, from the left: `a || b <> c` was fine, but
+/// `a <> b || c` was `(a <> b) || c` (release notes of PostgreSQL 9.5, "operator precedence"). Redshift has the older
+/// grammar, so a concatenation beside them must be in parentheses.
+fn concatenation_beside_comparison(statement: &SqlStatement, at: usize) -> Option<SqlError> {
+    let comparison = &statement.tokens[at];
+    if !["<>", "<=", ">=", "!="].iter().any(|word| comparison.is(word)) {
+        return None;
+    }
+    let ends_operand = |token: &SqlToken| {
+        let words = [
+            ",", "=", "<", ">", "and", "or", "not", "where", "on", "when", "then", "else", "end",
+            "select", "having", "from", "order", "group", "union", "between",
+        ];
+        words.iter().any(|word| token.is(word))
+    };
+    let after = statement.tokens[at + 1..].iter();
+    let before = statement.tokens[..at].iter().rev();
+    let is_beside = has_concatenation(after, ["(", ")"], ends_operand)
+        || has_concatenation(before, [")", "("], ends_operand);
+    is_beside.then(|| {
+        SqlError::unsupported(format!(
+            "a concatenation beside {} must be in parentheses",
+            comparison.text
+        ))
+    })
+}
+
+/// Returns true if the tokens of an operand have `||`, which is two tokens, outside of parentheses.
+fn has_concatenation<'a>(
+    tokens: impl Iterator<Item = &'a SqlToken>,
+    [open, close]: [&str; 2],
+    ends_operand: impl Fn(&SqlToken) -> bool,
+) -> bool {
+    let mut depth = 0;
+    for token in tokens {
+        if token.is(open) {
+            depth += 1;
+        } else if token.is(close) {
+            if depth == 0 {
+                return false;
+            }
+            depth -= 1;
+        } else if depth == 0 && ends_operand(token) {
+            return false;
+        } else if depth == 0 && token.is("|") {
+            return true;
+        }
+    }
+    false
 }
 
 /// Redshift is based on PostgreSQL 8 and does not have these functions.

@@ -389,3 +389,19 @@ fn newer_clauses_of_queries_are_rejected() {
         &[],
     );
 }
+
+#[test]
+fn concatenation_beside_a_comparison_needs_parentheses() {
+    assert_rejects_and_accepts(
+        &[
+            ("SELECT 1 FROM t WHERE b || 'x' <> b", "in parentheses"),
+            ("SELECT 1 FROM t WHERE a = 1 AND b <= b || 'x'", "in parentheses"),
+            ("SELECT CASE WHEN (b || 'x') >= b || 'y' THEN 1 END FROM t", "in parentheses"),
+        ],
+        &[
+            "SELECT 1 FROM t WHERE (b || 'x') <> (b || 'y')",
+            "SELECT 1 FROM t WHERE b || 'x' = b || 'y' AND a <> 1",
+            "SELECT b || 'x' FROM t WHERE a <> 1 OR b || 'x' < b",
+        ],
+    );
+}

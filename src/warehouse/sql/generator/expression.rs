@@ -101,6 +101,8 @@ fn redshift_compare(column: ColumnSchema, left: &str, operator: &str, right: &st
         match column.nullable && column.ty.is_text() {
             // CHR(1) makes all texts different from an empty one.
             true => format!("COALESCE({value}, '')"),
+            // In Redshift <> binds as tightly as ||, as in PostgreSQL before 9.5.
+            false if operator == "<>" && column.ty.is_text() => format!("({value})"),
             false => value,
         }
     };
@@ -183,7 +185,7 @@ mod tests {
         let differ = |columns| rows_differ(Dialect::Redshift, columns, "w", "n", 0);
         let expected = "(
     COALESCE(w.gender || CHR(1), '') <> COALESCE(n.gender || CHR(1), '')
-    OR w.level || CHR(1) <> n.level || CHR(1)
+    OR (w.level || CHR(1)) <> (n.level || CHR(1))
 )";
         assert_eq!(differ(&USERS.columns[3..]), expected);
         let expected = "CASE
