@@ -70,7 +70,7 @@ pub fn list_raw_input(
 ///
 /// # Errors
 /// Returns an error if one of them is not in S3.
-pub fn ensure_in_s3(inputs: [&InputSpec; 2]) -> Result<()> {
+pub(crate) fn ensure_in_s3(inputs: [&InputSpec; 2]) -> Result<()> {
     let mut locations = inputs.into_iter().flat_map(|input| &input.locations);
     let local = locations.find(|location| matches!(location, Location::Local(_)));
     match local {
