@@ -173,23 +173,19 @@ const ROWS: ColumnSchema = column(
     BigInt,
     Engine(KeptRecords),
     "The number of valid songs or NextSong events in the object. Repeated deliveries of an event count each time, although \
-     the event is one row of songplays. A run by the engine inside Redshift does not know the object of a record: the first \
-     of its song objects has the number of all its songs, the first of its log objects that of all its events, and the \
-     others have 0.",
+     the event is one row of songplays.",
 );
 const REJECTED_RECORDS: ColumnSchema = column(
     "rejected_records",
     BigInt,
     Engine(RejectedRecords),
-    "The number of rejected records in the object. A run by the engine inside Redshift knows that only of records that \
-     COPY rejects: those that its SQL rejects are counted in the first of its song objects or of its log objects.",
+    "The number of rejected records in the object.",
 );
 const REJECTED_BYTES: ColumnSchema = column(
     "rejected_bytes",
     BigInt,
     Engine(RejectedBytes),
-    "The bytes of the object that the rejected records cover, after decompression. Null after a run by the engine inside \
-     Redshift, which does not know them.",
+    "The bytes of the object that the rejected records cover, after decompression.",
 );
 
 /// The objects that the dataset is built from.
@@ -203,6 +199,24 @@ pub static SOURCE_OBJECTS: TableSchema = TableSchema {
     references: &[],
     rule: TableRule::SourceObjects,
     redshift: RedshiftLayout::replicated("object", ""),
+};
+
+// The engine inside Redshift writes no dataset, but its loads are in the history. It does not know the object of a record.
+const LOADED_ROWS: ColumnSchema = ColumnSchema {
+    description: "The number of valid songs or NextSong events in the object. Repeated deliveries of an event count each \
+                  time, although the event is one row of songplays. Of a run with --engine redshift, the first object of \
+                  each kind has the number of all records of that kind, and the others have 0.",
+    ..ROWS
+};
+const LOADED_REJECTED_RECORDS: ColumnSchema = ColumnSchema {
+    description: "The number of rejected records in the object. Of a run with --engine redshift, only those that COPY has \
+                  rejected are counted for their object, and the others for the first object of their kind.",
+    ..REJECTED_RECORDS
+};
+const LOADED_REJECTED_BYTES: ColumnSchema = ColumnSchema {
+    description: "The bytes of the object that the rejected records cover, after decompression. Null for a run with \
+                  --engine redshift.",
+    ..REJECTED_BYTES
 };
 
 /// The objects that were loaded into a warehouse.
@@ -220,7 +234,7 @@ pub static LOAD_HISTORY: TableSchema = TableSchema {
         ),
         OBJECT,
         ETAG,
-        ROWS,
+        LOADED_ROWS,
         column(
             "loaded_at",
             Timestamp,
@@ -229,8 +243,8 @@ pub static LOAD_HISTORY: TableSchema = TableSchema {
         ),
         // Version 0.1.0 recorded only logs, without what follows.
         KIND.added_later(Some("log")),
-        REJECTED_RECORDS.or_null().added_later(None),
-        REJECTED_BYTES.or_null().added_later(None),
+        LOADED_REJECTED_RECORDS.or_null().added_later(None),
+        LOADED_REJECTED_BYTES.or_null().added_later(None),
         column(
             "loaded_by",
             Varchar(USER_NAME_BYTES),

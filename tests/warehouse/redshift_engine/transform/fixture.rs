@@ -161,7 +161,7 @@ pub fn assert_engines_agree(songs: &[RawRecord], events: &[RawRecord]) -> usize 
         let expected = engine_rejects(&sandbox, kind, records);
         let found = fixture.rejects(table);
         let first: Vec<_> = expected.symmetric_difference(&found).take(4).collect();
-        assert_eq!(first, [&[const { String::new() }; 4]; 0], "{kind}");
+        assert!(first.is_empty(), "{kind}: {first:#?}");
         rejects += found.len();
     }
     assert_tables_eq(
