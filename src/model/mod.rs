@@ -14,6 +14,7 @@ mod table;
 
 pub use column::{AddedColumn, CalendarPart, ColumnSchema, ColumnType, EngineValue, ValueSource};
 pub use record::{FieldType, RecordField, RecordFilter, RecordSchema};
+pub(crate) use record::{StagingColumn, staging_column_name};
 pub use rule::{FactRule, LookupRule, OrderTerm, PickRule, TableRule};
 pub use star::Model;
 pub use table::{Distribution, RedshiftLayout, Reference, TableSchema};

@@ -89,23 +89,35 @@ pub struct RecordSchema {
 impl RecordSchema {
     /// Returns true if such records are known to have the key, whether or not it is used.
     pub fn is_known_key(&self, key: &[u8]) -> bool {
-        let fields = self.fields.iter().map(|field| field.key);
-        let filter = self.filter.iter().map(|filter| filter.key);
-        let mut known = fields.chain(filter).chain(self.unused_keys.iter().copied());
-        known.any(|known| known.as_bytes() == key)
+        self.all_known_keys().any(|known| known.as_bytes() == key)
     }
 
     /// Returns all known keys of such records, used or not, each once and in alphabetical order whatever their case.
     pub fn known_keys(&self) -> Vec<&'static str> {
-        let fields = self.fields.iter().map(|field| field.key);
-        let filter = self.filter.iter().map(|filter| filter.key);
-        let mut keys: Vec<_> = fields
-            .chain(filter)
-            .chain(self.unused_keys.iter().copied())
-            .collect();
+        let mut keys: Vec<_> = self.all_known_keys().collect();
         keys.sort_by_key(|key| (key.to_ascii_lowercase(), *key));
         keys.dedup();
         keys
+    }
+
+    fn all_known_keys(&self) -> impl Iterator<Item = &'static str> {
+        let fields = self.fields.iter().map(|field| field.key);
+        let filter = self.filter.iter().map(|filter| filter.key);
+        fields.chain(filter).chain(self.unused_keys.iter().copied())
+    }
+
+    /// Returns the name of the table in Redshift that raw records are copied into.
+    pub fn staging_table(&self) -> String {
+        format!("staging_{}s", self.name)
+    }
+
+    /// Returns the columns of that table: one for each known key, in the order of [`known_keys`](Self::known_keys).
+    pub fn staging_columns(&self) -> Vec<StagingColumn> {
+        let column = |key| StagingColumn {
+            key,
+            name: staging_column_name(key),
+        };
+        self.known_keys().into_iter().map(column).collect()
     }
 
     /// Returns the schema of the decoded record batches: one column for each field, named by its key.
@@ -115,6 +127,20 @@ impl RecordSchema {
             self.fields.iter().map(field).collect::<Vec<_>>(),
         ))
     }
+}
+
+/// A column of a table of raw records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StagingColumn {
+    /// The key whose values it has.
+    pub key: &'static str,
+    /// The name of the column.
+    pub name: String,
+}
+
+/// Returns the name of the column that has the values of a key: the key in lower case, as Redshift writes all names.
+pub(crate) fn staging_column_name(key: &str) -> String {
+    key.to_ascii_lowercase()
 }
 
 /// Returns a field that a record must have.

@@ -15,7 +15,7 @@ use crate::output::Staging;
 use crate::output::run_report::StageReport;
 use crate::pipeline::{RawInput, record_schema};
 use crate::warehouse::connect::session::ResultRow;
-use crate::warehouse::sql::generator::{LoadErrorView, staging_columns};
+use crate::warehouse::sql::generator::LoadErrorView;
 
 /// What one attempt has found.
 #[derive(Debug)]
@@ -104,7 +104,7 @@ impl Attempt {
         kind: RecordKind,
         rows: Vec<ResultRow>,
     ) -> Result<()> {
-        let columns = staging_columns(record_schema(kind));
+        let columns = record_schema(kind).staging_columns();
         let records = self.records(kind);
         for row in rows {
             records.load_errors += 1;

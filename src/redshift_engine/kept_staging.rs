@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
 use crate::input::RecordKind;
+use crate::model::StagingColumn;
 use crate::pipeline::record_schema;
 use crate::warehouse::connect::error::{StatementError, fatal};
 use crate::warehouse::connect::session::{ResultRow, WarehouseSession};
-use crate::warehouse::sql::generator::{StagingColumn, staging_columns, staging_table};
 
 /// The name that `format_type` has for the type of the columns.
 const COLUMN_TYPE: &str = "character varying(65535)";
@@ -23,9 +23,9 @@ pub(super) fn ensure_replaceable(
     let relations = read_relations(rows).map_err(fatal)?;
     for kind in RECORD_KINDS {
         let record = record_schema(kind);
-        let name = staging_table(record);
+        let name = record.staging_table();
         if let Some(relation) = relations.get(&name)
-            && let Some(reason) = relation.difference(&staging_columns(record))
+            && let Some(reason) = relation.difference(&record.staging_columns())
         {
             return Err(fatal(
                 Error::failed(format!("cannot replace {name}"))
@@ -75,7 +75,7 @@ impl Relation {
 
 /// Returns the query for the relations of these names: name, kind, and each column with its type.
 fn relations_query() -> String {
-    let names = RECORD_KINDS.map(|kind| format!("'{}'", staging_table(record_schema(kind))));
+    let names = RECORD_KINDS.map(|kind| format!("'{}'", record_schema(kind).staging_table()));
     format!(
         "SELECT c.relname, c.relkind, a.attname, format_type(a.atttypid, a.atttypmod)
 FROM pg_class c

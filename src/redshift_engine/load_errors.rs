@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use crate::decode::reject::RejectReason;
 use crate::error::{Error, Result};
 use crate::input::RecordKind;
+use crate::model::StagingColumn;
 use crate::output::RejectLine;
 use crate::warehouse::connect::session::ResultRow;
-use crate::warehouse::sql::generator::StagingColumn;
 
 /// A record that COPY could not read, as a load error view shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -21,7 +21,7 @@ use crate::warehouse::connect::session::{ResultRow, WarehouseSession};
 use crate::warehouse::load::{LoadSource, StagedRows};
 use crate::warehouse::sql::generator::{
     CopyRejects, LoadErrorView, failed_copy_errors_query, insert_copy_rejects,
-    load_errors_statement, staging_columns,
+    load_errors_statement,
 };
 use crate::warehouse::sql::statement::{Check, Effect, Statement};
 
@@ -209,7 +209,7 @@ impl<'a> RawSource<'a> {
         record: &'static RecordSchema,
         sql: &str,
     ) -> StatementResult<()> {
-        let columns = staging_columns(record);
+        let columns = record.staging_columns();
         let mut added = Ok(());
         session.for_each_row(sql, |row| {
             if added.is_ok() {

@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 use crate::input::RecordKind;
+use crate::model::StagingColumn;
 use crate::output::RejectLine;
-use crate::warehouse::sql::generator::StagingColumn;
 
 /// A record that was copied, and that a check rejected.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,8 +6,8 @@ use super::load_errors::LoadError;
 use super::rejected_records::{RejectPlace, RejectedRecord};
 use crate::error::Result;
 use crate::input::RecordKind;
+use crate::model::StagingColumn;
 use crate::output::{LineShift, RejectBuffer, RejectLine, RunObject, Staging};
-use crate::warehouse::sql::generator::StagingColumn;
 
 /// The rejects of one kind of record, in one attempt of the load.
 #[derive(Debug)]

@@ -1,9 +1,9 @@
 //! Reads a JSONPaths file of the user.
 
-use super::jsonpaths::{check_jsonpaths, column_of_key};
+use super::jsonpaths::check_jsonpaths;
 use crate::error::{Error, Result};
 use crate::input::{CompressionDetection, detect_compression};
-use crate::model::RecordSchema;
+use crate::model::{RecordSchema, staging_column_name};
 use crate::storage::{ListMode, Location, StoreOpener};
 
 /// The maximum size of a file in bytes, far above that of any list of the known keys.
@@ -50,7 +50,7 @@ impl GivenJsonPaths {
         tracing::debug!(%location, "checked the JSONPaths file");
         Ok(Self {
             location: location.clone(),
-            columns: keys.into_iter().map(column_of_key).collect(),
+            columns: keys.into_iter().map(staging_column_name).collect(),
             json,
         })
     }

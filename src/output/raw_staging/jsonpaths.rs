@@ -32,16 +32,6 @@ impl Notation {
     }
 }
 
-/// Returns the name of the column for a key.
-pub(super) fn column_of_key(key: &str) -> String {
-    key.to_ascii_lowercase()
-}
-
-/// Returns the name of the table that COPY fills with records.
-fn staging_table(record: &RecordSchema) -> String {
-    format!("staging_{}s", record.name)
-}
-
 /// Returns the JSONPaths of all known keys of a record, in their order.
 pub(super) fn jsonpaths_of_record(record: &RecordSchema) -> serde_json::Result<Vec<u8>> {
     let keys = record.known_keys().into_iter();
@@ -73,7 +63,7 @@ pub(super) fn check_jsonpaths(
         return Err(format!(
             "it has {} paths, {} has {} columns",
             paths.len(),
-            staging_table(record),
+            record.staging_table(),
             known.len()
         ));
     }
@@ -93,7 +83,7 @@ pub(super) fn check_jsonpaths(
         let Some(key) = known.iter().find(|known| **known == key) else {
             return Err(in_path(&format!(
                 "names no key of {}",
-                staging_table(record)
+                record.staging_table()
             )));
         };
         if let Some(first) = keys.iter().position(|known| known == key) {

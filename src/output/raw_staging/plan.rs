@@ -1,9 +1,9 @@
 //! Plans which objects are written, and which COPYs read them.
 
 use super::given_jsonpaths::GivenJsonPaths;
-use super::jsonpaths::column_of_key;
 use super::raw_source::{RawObject, RawSource};
 use crate::input::{InputCompression, RecordKind};
+use crate::model::staging_column_name;
 use crate::output::layout::{RawStagingObject, RunObject};
 use crate::storage::Location;
 
@@ -86,7 +86,7 @@ impl<'a> RawStagingPlan<'a> {
                     manifest: url(RawStagingObject::Manifest { kind, compression }),
                     jsonpaths,
                     columns: given.map_or_else(
-                        || keys().map(column_of_key).collect(),
+                        || keys().map(staging_column_name).collect(),
                         |given| given.columns.clone(),
                     ),
                     objects,

@@ -8,6 +8,7 @@ mod differences;
 mod input_objects;
 mod jsonpaths;
 mod keep_staging;
+mod large_records;
 mod mixed;
 mod options;
 mod parity;

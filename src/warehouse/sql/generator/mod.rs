@@ -51,10 +51,10 @@ pub(crate) use transaction::{
     begin_statement, commit_statement, lock_statement, lock_table_statement,
 };
 pub(crate) use transform::{
-    CopyRejects, JsonSource, LoadErrorView, StagingColumn, check_statements,
-    failed_copy_errors_query, insert_copy_rejects, load_errors_statement, raw_copy_statement,
-    raw_staging_statements, record_counts_statement, rejected_records_statement,
-    source_list_copy_statement, staging_columns, staging_table, transform_statements,
+    CopyRejects, JsonSource, LoadErrorView, check_statements, failed_copy_errors_query,
+    insert_copy_rejects, load_errors_statement, raw_copy_statement, raw_staging_statements,
+    record_counts_statement, rejected_records_statement, source_list_copy_statement,
+    transform_statements,
 };
 pub use upgrade::TableChange;
 pub(crate) use upgrade::{changes_since_first_version, upgrade_lock_statement, upgrade_statements};

@@ -6,13 +6,12 @@
 use super::filter::filter_condition;
 use super::numbers::{number_statements, number_text};
 use super::problems::{FieldProblems, problem_parts};
-use super::raw_staging::{column_name, staging_columns, staging_table};
 use super::record_tables::{
     HashColumn, field_column_type, field_of, hash_columns, judged_table, kept_table, number_column,
     numbers_table, rejected_table, text_limit, time_column, time_keys, unusual_table, valid_table,
 };
 use super::record_values::{case_when, hash_expression, timestamp_expression};
-use crate::model::{FieldType, Model, RecordField, RecordSchema};
+use crate::model::{FieldType, Model, RecordField, RecordSchema, staging_column_name};
 use crate::warehouse::dialect::Dialect;
 use crate::warehouse::sql::generator::clause::{select, select_groups};
 use crate::warehouse::sql::generator::column::type_name;
@@ -118,7 +117,7 @@ pub(crate) fn rejected_records_statement(record: &'static RecordSchema) -> State
 /// Returns the columns of raw records, by the alias of their table.
 fn raw_columns(record: &RecordSchema, alias: Option<&str>) -> Vec<String> {
     let prefix = alias.map_or_else(String::new, |alias| format!("{alias}."));
-    let columns = staging_columns(record).into_iter();
+    let columns = record.staging_columns().into_iter();
     columns
         .map(|column| format!("{prefix}{}", column.name))
         .collect()
@@ -139,13 +138,13 @@ fn kept_query(record: &RecordSchema) -> String {
     format!(
         "SELECT\n    {}{numbers}\nFROM {}{filter}",
         wrapped_list(raw_columns(record, None), 4),
-        staging_table(record)
+        record.staging_table()
     )
 }
 
 /// Returns the column of the number of a field, if it is plain.
 fn plain_number(field: &RecordField) -> String {
-    let value = column_name(field.key);
+    let value = staging_column_name(field.key);
     let (pattern, limit, text) = match field.ty {
         FieldType::Int32 => (PLAIN_INTEGER, 9, format!("SPLIT_PART({value}, '.', 1)")),
         FieldType::Int64 { .. } => (PLAIN_INTEGER, 18, format!("SPLIT_PART({value}, '.', 1)")),
@@ -182,7 +181,7 @@ fn typed_number(field: &RecordField, value: &str) -> String {
 /// Returns the conditions that a kept record is valid without a closer look.
 fn usual_conditions(record: &RecordSchema) -> Vec<String> {
     let condition = |field: &RecordField| {
-        let value = column_name(field.key);
+        let value = staging_column_name(field.key);
         let number = number_column(field);
         match (field.ty, field.required) {
             (FieldType::Text { .. } | FieldType::DictText { .. }, required) => {
@@ -219,7 +218,7 @@ fn usual_conditions(record: &RecordSchema) -> Vec<String> {
 fn valid_select(model: &Model, record: &'static RecordSchema) -> String {
     let (times, hashes) = (time_keys(model, record), hash_columns(model, record));
     let field = |field: &RecordField| {
-        let name = column_name(field.key);
+        let name = staging_column_name(field.key);
         match text_limit(field.ty) {
             Some(limit) => format!("CAST({name} AS VARCHAR({limit})) AS {name}"),
             None if field.ty.is_text() => name,
@@ -229,7 +228,7 @@ fn valid_select(model: &Model, record: &'static RecordSchema) -> String {
     let source = |key: &str| {
         let field = field_of(record, key);
         match field.ty.is_text() {
-            true => column_name(key),
+            true => staging_column_name(key),
             false => number_column(field),
         }
     };
@@ -249,7 +248,7 @@ fn valid_select(model: &Model, record: &'static RecordSchema) -> String {
 
 /// Returns the query for the problems of unusual records.
 fn judged_query(record: &RecordSchema) -> String {
-    let alias = |field: &RecordField| format!("n_{}", column_name(field.key));
+    let alias = |field: &RecordField| format!("n_{}", staging_column_name(field.key));
     let number = |field: &'static RecordField| {
         let alias = alias(field);
         let value = match field.ty {
@@ -267,7 +266,7 @@ fn judged_query(record: &RecordSchema) -> String {
     };
     let join = |field: &'static RecordField| {
         let alias = alias(field);
-        let value = format!("u.{}", column_name(field.key));
+        let value = format!("u.{}", staging_column_name(field.key));
         format!(
             "\nLEFT JOIN {} {alias}\n    ON {alias}.number_text = {}",
             numbers_table(record),

@@ -2,10 +2,9 @@
 
 use super::insert::insert_into_staged;
 use super::pick::FirstRows;
-use super::raw_staging::column_name;
 use super::record_tables::{field_of, valid_table};
 use super::record_values::{named_record_value, record_value};
-use crate::model::{ColumnSchema, Model, RecordSchema};
+use crate::model::{ColumnSchema, Model, RecordSchema, staging_column_name};
 use crate::warehouse::dialect::Dialect;
 use crate::warehouse::sql::generator::clause::{names, renamed_column, select, select_groups};
 use crate::warehouse::sql::generator::expression::{equal, exactly_equal};
@@ -107,7 +106,7 @@ fn delivery_values(tables: &FactTables, record: &RecordSchema, alias: &str) -> [
     let equal = tables.rule.lookup.equal.iter();
     let optional = equal.filter(|(key, _)| !field_of(record, key).required);
     let present: Vec<_> = optional
-        .map(|(key, _)| format!("{alias}.{} IS NOT NULL", column_name(key)))
+        .map(|(key, _)| format!("{alias}.{} IS NOT NULL", staging_column_name(key)))
         .collect();
     let key = tables.lookup_key().iter();
     let key = key.filter_map(|column| {

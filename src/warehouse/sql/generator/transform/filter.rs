@@ -1,13 +1,12 @@
 //! The filter of a kind of record, as a condition.
 
-use super::raw_staging::column_name;
-use crate::model::RecordSchema;
+use crate::model::{RecordSchema, staging_column_name};
 
 /// Returns the condition that the filter keeps a raw record; `None` if there is no filter. Trailing blanks count: `=`
 /// ignores them, and the length does not.
 pub(super) fn filter_condition(record: &RecordSchema) -> Option<String> {
     let filter = record.filter?;
-    let column = column_name(filter.key);
+    let column = staging_column_name(filter.key);
     let (value, bytes) = (filter.value.replace('\'', "''"), filter.value.len());
     Some(format!(
         "{column} = '{value}' AND OCTET_LENGTH({column}) = {bytes}"

@@ -36,9 +36,7 @@ pub(crate) use load_errors::{
     load_errors_statement,
 };
 pub(crate) use raw_copy::{JsonSource, raw_copy_statement, source_list_copy_statement};
-pub(crate) use raw_staging::{
-    StagingColumn, raw_staging_statements, staging_columns, staging_table,
-};
+pub(crate) use raw_staging::raw_staging_statements;
 pub(crate) use record_counts::record_counts_statement;
 pub(crate) use scripts::transform_scripts;
 pub(crate) use statements::transform_statements;

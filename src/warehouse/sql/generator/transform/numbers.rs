@@ -5,9 +5,8 @@
 //! it can convert, also if the branches of a CASE are evaluated before its conditions.
 
 use super::double_limits::{overflow_limit, underflow_limit};
-use super::raw_staging::column_name;
 use super::record_tables::{numbers_table, unusual_table};
-use crate::model::RecordSchema;
+use crate::model::{RecordSchema, staging_column_name};
 use crate::warehouse::dialect::Dialect;
 use crate::warehouse::sql::generator::temp_table::create_temp_table;
 use crate::warehouse::sql::statement::Statement;
@@ -32,7 +31,7 @@ pub(super) fn number_statements(record: &RecordSchema) -> Vec<Statement> {
     let fields = record.fields.iter().filter(|field| !field.ty.is_text());
     let texts: Vec<String> = fields
         .map(|field| {
-            let column = column_name(field.key);
+            let column = staging_column_name(field.key);
             let table = unusual_table(record);
             format!(
                 "SELECT {column} AS number_text FROM {table}\n            WHERE {column} ~ {NUMBER}"

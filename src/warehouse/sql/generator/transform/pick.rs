@@ -1,10 +1,11 @@
 //! Generates the choice of one record for each key.
 
 use super::insert::insert_into_staged;
-use super::raw_staging::column_name;
 use super::record_tables::valid_table;
 use super::record_values::{named_record_value, record_value};
-use crate::model::{ColumnSchema, Model, OrderTerm, PickRule, TableSchema, ValueSource};
+use crate::model::{
+    ColumnSchema, Model, OrderTerm, PickRule, TableSchema, ValueSource, staging_column_name,
+};
 use crate::warehouse::dialect::Dialect;
 use crate::warehouse::sql::generator::clause::{names, select, select_groups};
 use crate::warehouse::sql::generator::expression::exact;
@@ -144,7 +145,7 @@ fn last_records(table: &TableSchema, rule: PickRule, columns: &[ColumnSchema]) -
         .chain([column])
         .any(|column| column.ty.is_text());
     match column.source {
-        ValueSource::Field(key) if !has_text => Some(column_name(key)),
+        ValueSource::Field(key) if !has_text => Some(staging_column_name(key)),
         ValueSource::Field(_)
         | ValueSource::Hash(_)
         | ValueSource::CalendarPart(..)

@@ -3,13 +3,12 @@
 //! A problem is a text: the place of its reason among all reasons and that of its field in the record, then reason, key and
 //! detail. So the smallest problem of a record is the one that it is rejected for.
 
-use super::raw_staging::column_name;
 use super::record_tables::text_limit;
 use crate::decode::builders::MISSING;
 use crate::decode::reject::RejectReason;
 use crate::decode::span_value::{BOOLEAN, NESTED, NOT_A_NUMBER, NOT_INT32, OUT_OF_RANGE, TOO_LONG};
 use crate::decode::value::{NOT_DOUBLE, NOT_INT64, NOT_INTEGRAL, ValueError};
-use crate::model::{FieldType, RecordField};
+use crate::model::{FieldType, RecordField, staging_column_name};
 
 /// The separator of the parts of a problem.
 const SEPARATOR: char = '|';
@@ -45,7 +44,7 @@ impl FieldProblems<'_> {
 
     /// Returns the value in the raw record.
     fn value(&self) -> String {
-        format!("{}.{}", self.record, column_name(self.field.key))
+        format!("{}.{}", self.record, staging_column_name(self.field.key))
     }
 
     /// Returns the problems of a text, each after its condition.

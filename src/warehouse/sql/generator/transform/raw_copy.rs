@@ -1,6 +1,6 @@
 //! Copies raw records from JSON.
 
-use super::raw_staging::{SOURCE_LIST, staging_table};
+use super::raw_staging::SOURCE_LIST;
 use crate::model::RecordSchema;
 use crate::warehouse::sql::generator::list::list_in_parentheses;
 use crate::warehouse::sql::statement::{Effect, Statement};
@@ -53,7 +53,7 @@ pub(crate) fn raw_copy_statement(
     columns: &[String],
     source: JsonSource<'_>,
 ) -> Statement {
-    let before = format!("COPY {} ", staging_table(record));
+    let before = format!("COPY {} ", record.staging_table());
     let target = list_in_parentheses(&before, columns, 0);
     Statement::new(
         Effect::CopyRecords(record),

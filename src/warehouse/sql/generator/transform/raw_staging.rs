@@ -1,6 +1,6 @@
 //! Creates the tables that raw records are copied into.
 
-use crate::model::{ColumnSchema, ColumnType, EngineValue, Model, RecordSchema};
+use crate::model::{ColumnSchema, ColumnType, EngineValue, Model, StagingColumn};
 use crate::warehouse::dialect::Dialect;
 use crate::warehouse::sql::generator::column::column_definitions;
 use crate::warehouse::sql::statement::{Effect, Statement};
@@ -13,43 +13,6 @@ pub(super) const SOURCE_LIST: &str = "staging_objects";
 
 /// The table of the records that COPY could not read, by object.
 pub(super) const COPY_REJECTS: &str = "copy_rejects";
-
-/// A column of a table of raw records.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct StagingColumn {
-    /// The key whose values it has.
-    pub key: &'static str,
-    /// The name of the column: the key in lower case.
-    pub name: String,
-}
-
-/// Returns the name of the table of raw records of a kind.
-pub(crate) fn staging_table(record: &RecordSchema) -> String {
-    format!("staging_{}s", record.name)
-}
-
-/// Returns the columns of the table of raw records of a kind: one for each known key, in the alphabetical order of their
-/// names.
-pub(crate) fn staging_columns(record: &RecordSchema) -> Vec<StagingColumn> {
-    let fields = record.fields.iter().map(|field| field.key);
-    let filter = record.filter.iter().map(|filter| filter.key);
-    let keys = fields
-        .chain(filter)
-        .chain(record.unused_keys.iter().copied());
-    let mut columns: Vec<_> = keys
-        .map(|key| StagingColumn {
-            key,
-            name: column_name(key),
-        })
-        .collect();
-    columns.sort_by(|left, right| left.name.cmp(&right.name));
-    columns
-}
-
-/// Returns the name of the column that has the values of a key. Redshift writes all names in lower case.
-pub(super) fn column_name(key: &str) -> String {
-    key.to_ascii_lowercase()
-}
 
 /// Returns the columns of the source objects that are known before COPY.
 pub(super) fn source_list_columns(model: &Model) -> Vec<ColumnSchema> {
@@ -76,8 +39,8 @@ pub(super) fn source_column(model: &Model, value: EngineValue) -> ColumnSchema {
 pub(crate) fn raw_staging_statements(model: &Model, keep: bool) -> Vec<Statement> {
     let mut statements = Vec::new();
     for record in model.records {
-        let table = staging_table(record);
-        let columns = staging_columns(record);
+        let table = record.staging_table();
+        let columns = record.staging_columns();
         let width = columns.iter().map(|column| column.name.len()).max();
         let definition =
             |column: &StagingColumn| format!("{:1$} {RAW_TYPE}", column.name, width.unwrap_or(0));
@@ -130,7 +93,8 @@ mod tests {
     /// The order is that of the public `log_json_path.json`.
     #[test]
     fn columns_of_events_are_in_the_order_of_the_public_paths() {
-        let keys: Vec<_> = staging_columns(&EVENT_RECORD)
+        let keys: Vec<_> = EVENT_RECORD
+            .staging_columns()
             .iter()
             .map(|column| column.key)
             .collect();
@@ -155,7 +119,7 @@ mod tests {
             "userId",
         ];
         assert_eq!(keys, expected);
-        assert_eq!(staging_columns(&EVENT_RECORD)[4].name, "iteminsession");
+        assert_eq!(EVENT_RECORD.staging_columns()[4].name, "iteminsession");
     }
 
     #[test]
@@ -164,7 +128,7 @@ mod tests {
             let statements = raw_staging_statements(&SPARKIFY, keep).into_iter();
             statements.map(|statement| statement.sql).collect()
         };
-        let songs = staging_table(&SONG_RECORD);
+        let songs = SONG_RECORD.staging_table();
         assert!(sql(false)[0].starts_with(&format!("CREATE TEMP TABLE {songs} (")));
         assert_eq!(sql(true)[0], format!("DROP TABLE IF EXISTS {songs}"));
         assert!(sql(true)[1].starts_with(&format!("CREATE TABLE {songs} (")));

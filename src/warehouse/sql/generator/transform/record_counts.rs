@@ -1,7 +1,6 @@
 //! Counts the raw records and what became of them.
 
 use super::filter::filter_condition;
-use super::raw_staging::staging_table;
 use super::record_tables::{rejected_table, valid_table};
 use crate::model::{Model, RecordSchema};
 use crate::warehouse::sql::statement::{Check, Effect, Statement};
@@ -16,7 +15,7 @@ pub(crate) fn record_counts_statement(model: &Model) -> Statement {
             Some(condition) => {
                 format!(
                     "(SELECT COUNT(CASE WHEN {condition} THEN NULL ELSE 1 END) FROM {})",
-                    staging_table(record)
+                    record.staging_table()
                 )
             }
             None => "CAST(0 AS BIGINT)".to_owned(),
@@ -34,7 +33,7 @@ pub(crate) fn record_counts_statement(model: &Model) -> Statement {
     (SELECT COUNT(*) FROM {valid}) AS valid,
     (SELECT {distinct} FROM {valid}) AS distinct_records",
             name = record.name,
-            staging = staging_table(record),
+            staging = record.staging_table(),
         )
     };
     let counts: Vec<_> = model.records.iter().map(count).collect();

@@ -1,8 +1,8 @@
 //! Names the tables of the records of a kind, and their columns.
 
-use super::raw_staging::column_name;
 use crate::model::{
     ColumnSchema, ColumnType, FieldType, Model, RecordField, RecordSchema, ValueSource,
+    staging_column_name,
 };
 
 /// The maximum length of a VARCHAR in Redshift, in bytes.
@@ -40,7 +40,7 @@ pub(super) fn rejected_table(record: &RecordSchema) -> String {
 
 /// Returns the name of the column that has the number of a field, beside that of its text.
 pub(super) fn number_column(field: &RecordField) -> String {
-    format!("{}_number", column_name(field.key))
+    format!("{}_number", staging_column_name(field.key))
 }
 
 /// Returns the type of the column of a field in the table of valid records.
@@ -67,7 +67,7 @@ pub(super) fn text_limit(ty: FieldType) -> Option<usize> {
 
 /// Returns the name of the column that has the time of a field, in the table of valid records.
 pub(super) fn time_column(key: &str) -> String {
-    format!("{}_time", column_name(key))
+    format!("{}_time", staging_column_name(key))
 }
 
 /// Returns the keys of the fields of a record whose times the tables of a dataset have.

@@ -1,8 +1,7 @@
 //! Computes the values of tables from valid records.
 
-use super::raw_staging::column_name;
 use super::record_tables::{field_of, time_column};
-use crate::model::{ColumnSchema, ColumnType, RecordSchema, ValueSource};
+use crate::model::{ColumnSchema, ColumnType, RecordSchema, ValueSource, staging_column_name};
 
 /// Returns the hash of fields, by the expressions of their values; null if a field is null. FNV_HASH of a null is not
 /// documented, so it is not computed.
@@ -42,7 +41,7 @@ pub(super) fn record_value(column: &ColumnSchema, alias: &str) -> Option<String>
             | ColumnType::Integer
             | ColumnType::SmallInt
             | ColumnType::Double
-            | ColumnType::Varchar(_) => format!("{alias}.{}", column_name(key)),
+            | ColumnType::Varchar(_) => format!("{alias}.{}", staging_column_name(key)),
         }),
         ValueSource::Hash(_) => Some(format!("{alias}.{}", column.name)),
         ValueSource::CalendarPart(..) | ValueSource::Lookup(_) | ValueSource::Engine(_) => None,

@@ -4,7 +4,7 @@ use super::checks::{record_check_statements, rejected_records_statement};
 use super::header;
 use super::load_errors::{LoadErrorView, load_errors_statement};
 use super::raw_copy::{JsonSource, raw_copy_statement, source_list_copy_statement};
-use super::raw_staging::{raw_staging_statements, staging_columns};
+use super::raw_staging::raw_staging_statements;
 use super::record_counts::record_counts_statement;
 use super::statements::{table_statements, transformed_tables};
 use crate::model::{Model, RecordSchema, TableSchema};
@@ -87,7 +87,8 @@ fn copy_statements(model: &Model) -> Vec<Statement> {
     };
     let mut statements = vec![source_list_copy_statement(source)];
     for record in model.records {
-        let columns: Vec<_> = staging_columns(record)
+        let columns: Vec<_> = record
+            .staging_columns()
             .into_iter()
             .map(|column| column.name)
             .collect();

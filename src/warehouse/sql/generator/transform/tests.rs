@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::checks::{check_statements, rejected_records_statement};
-use super::raw_staging::{raw_staging_statements, staging_columns};
+use super::raw_staging::raw_staging_statements;
 use super::record_counts::record_counts_statement;
 use super::scripts::transform_scripts;
 use super::statements::transform_statements;
@@ -38,7 +38,7 @@ fn names(model: &Model) -> BTreeSet<String> {
         columns.chain([table.name])
     });
     let keys = model.records.iter().flat_map(|record: &&RecordSchema| {
-        let columns = staging_columns(record).into_iter();
+        let columns = record.staging_columns().into_iter();
         columns.flat_map(|column| [column.key.to_owned(), column.name])
     });
     tables.map(str::to_owned).chain(keys).collect()
