@@ -185,7 +185,7 @@ fn rejects_of_a_failed_run_are_kept() {
         assert_eq!(left, ["_report.failed.json"], "{limit:?}");
     }
     // The records that the checks of the last of these runs rejected are corrected and loaded, before the others are.
-    let failed = runs_in_output(&warehouse).into_iter().last().unwrap();
+    let failed = runs_in_output(&warehouse).pop_last().unwrap();
     let edited = edit_rejects(&warehouse, &failed);
     let replay = [
         "replay",

@@ -10,6 +10,9 @@ use super::support::{RawInput, counts, run_engine};
 use crate::support::table_rows::assert_tables_eq;
 use crate::support::test_warehouse::TestWarehouse;
 
+/// Returns the bytes of an object with a text.
+type Encoder = fn(&str) -> Vec<u8>;
+
 fn gzip(text: &str) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     encoder.write_all(text.as_bytes()).unwrap();
