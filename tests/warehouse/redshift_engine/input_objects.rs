@@ -54,9 +54,6 @@ fn record_copies(warehouse: &TestWarehouse) -> Vec<String> {
     copies.collect()
 }
 
-/// Compresses a text.
-type Encoder = fn(&str) -> Vec<u8>;
-
 #[test]
 fn each_compression_has_its_copy() {
     let upload = |warehouse: &TestWarehouse| {

@@ -47,7 +47,10 @@ fn group(statement: &SqlStatement, open: usize) -> (Vec<usize>, usize) {
 /// grammar, so a concatenation beside them must be in parentheses.
 fn concatenation_beside_comparison(statement: &SqlStatement, at: usize) -> Option<SqlError> {
     let comparison = &statement.tokens[at];
-    if !["<>", "<=", ">=", "!="].iter().any(|word| comparison.is(word)) {
+    if !["<>", "<=", ">=", "!="]
+        .iter()
+        .any(|word| comparison.is(word))
+    {
         return None;
     }
     let ends_operand = |token: &SqlToken| {

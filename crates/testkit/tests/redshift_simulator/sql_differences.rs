@@ -395,8 +395,14 @@ fn concatenation_beside_a_comparison_needs_parentheses() {
     assert_rejects_and_accepts(
         &[
             ("SELECT 1 FROM t WHERE b || 'x' <> b", "in parentheses"),
-            ("SELECT 1 FROM t WHERE a = 1 AND b <= b || 'x'", "in parentheses"),
-            ("SELECT CASE WHEN (b || 'x') >= b || 'y' THEN 1 END FROM t", "in parentheses"),
+            (
+                "SELECT 1 FROM t WHERE a = 1 AND b <= b || 'x'",
+                "in parentheses",
+            ),
+            (
+                "SELECT CASE WHEN (b || 'x') >= b || 'y' THEN 1 END FROM t",
+                "in parentheses",
+            ),
         ],
         &[
             "SELECT 1 FROM t WHERE (b || 'x') <> (b || 'y')",
