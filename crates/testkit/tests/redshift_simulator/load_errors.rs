@@ -57,7 +57,8 @@ fn texts_are_cut_and_padded() {
         test.query_rows("SELECT raw_line, raw_field_value, filename, type FROM stl_load_errors");
     let lengths: Vec<usize> = row[0].split('|').map(|text| text.chars().count()).collect();
     assert_eq!(lengths, [1024, 1024, 256, 10]);
-    assert!(row[0].contains(&format!("{{\"a\":\"{}|", "ä".repeat(1018))));
+    // A multi-byte character is shown as a period.
+    assert!(row[0].contains(&format!("{{\"a\":\"{}|", ".".repeat(1018))));
     let row = test
         .query_rows("SELECT column_name, column_length, error_message FROM sys_load_error_detail");
     let lengths: Vec<usize> = row[0].split('|').map(str::len).collect();
