@@ -164,7 +164,7 @@ fn read_jsonpaths(
 /// Connects to no warehouse and writes nothing.
 ///
 /// # Errors
-/// Returns an error if the input cannot be listed, or if the output or the jsonpaths file cannot be used.
+/// Returns an error if the input cannot be listed, or if the output or the JSONPaths file cannot be used.
 pub(crate) fn plan_run(
     config: &RunConfig,
     options: &RedshiftEngineOptions,
