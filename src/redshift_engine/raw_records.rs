@@ -305,6 +305,8 @@ impl LoadSource for RawRecords<'_> {
             | Effect::Create(_)
             | Effect::Alter(_)
             | Effect::Drop(_)
+            | Effect::CreateRaw(_)
+            | Effect::DropRaw(_)
             | Effect::Temporary
             | Effect::DropConstraints
             | Effect::Constraints
