@@ -18,8 +18,8 @@ use crate::warehouse::sql::generator::{
 /// The result of a statement.
 type Result<T> = std::result::Result<T, StatementError>;
 
-/// How often the views are queried until they list all records that a COPY could not read.
-const MAX_QUERIES: u32 = 10;
+/// How often each view is queried until it lists all records that a COPY could not read.
+const MAX_QUERIES: u32 = 5;
 
 /// How long to wait between two of these queries.
 const QUERY_INTERVAL: Duration = Duration::from_secs(1);
@@ -100,8 +100,9 @@ pub(super) fn read_load_errors(
     copy: JsonCopy,
 ) -> Result<Vec<ResultRow>> {
     let mut listed = 0;
-    for number in 1..=MAX_QUERIES {
-        for view in views {
+    // The next view has less to tell, so each is given some time.
+    for view in views {
+        for number in 1..=MAX_QUERIES {
             let rows = session.query(&load_errors_statement(record, *view).sql)?;
             if copy
                 .rejected
@@ -110,9 +111,9 @@ pub(super) fn read_load_errors(
                 return Ok(rows);
             }
             listed = listed.max(rows.len());
-        }
-        if number < MAX_QUERIES {
-            thread::sleep(QUERY_INTERVAL);
+            if number < MAX_QUERIES {
+                thread::sleep(QUERY_INTERVAL);
+            }
         }
     }
     Err(fatal(
