@@ -56,7 +56,7 @@ pub enum Engine {
 /// The options of the engine inside Redshift.
 #[derive(Debug, Clone, Default)]
 pub struct RedshiftEngineOptions {
-    /// The jsonpaths file by which log records are copied. By default the run writes one.
+    /// The JSONPaths file by which log records are copied. By default the run writes one.
     pub log_jsonpaths: Option<Location>,
     /// Whether the tables of raw records stay in the warehouse.
     pub keep_staging: bool,

@@ -12,8 +12,6 @@ const MAX_BYTES: u64 = 1_000_000;
 /// A JSONPaths file that was given by the user, after it was checked.
 #[derive(Debug, Clone)]
 pub struct GivenJsonPaths {
-    /// Where it is.
-    pub(super) location: Location,
     /// The contents.
     pub(super) json: Vec<u8>,
     /// The columns of its paths, in their order.
@@ -49,7 +47,6 @@ impl GivenJsonPaths {
         let keys = check_jsonpaths(&json, record).map_err(refused)?;
         tracing::debug!(%location, "checked the JSONPaths file");
         Ok(Self {
-            location: location.clone(),
             columns: keys.into_iter().map(staging_column_name).collect(),
             json,
         })

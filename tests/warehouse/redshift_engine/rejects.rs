@@ -179,3 +179,19 @@ fn unreadable_logs_fail_the_run() {
     let error = report["error"].as_str().unwrap();
     assert!(error.contains("no log record in"), "{error}");
 }
+
+/// An array of events is one reject of COPY, however many events are lost with it.
+#[test]
+fn objects_that_may_be_lost_are_named() {
+    let warehouse = TestWarehouse::with_settings(undocumented_behaviours()[0].clone());
+    let events = events_with_rejects(0, 0, 300);
+    let input = upload_records(&warehouse, &[song(json!({}))], &events);
+    let array = format!("[{}]", events[..20].join(","));
+    warehouse.put_object("input/log_data/b.json", array);
+    let output = run_engine(&warehouse, "redshift", &input, &[]);
+    assert_eq!(output.code, Some(0), "{output:?}");
+    let warning = "COPY could not read 1 long record of 1 log object, which may be most of it: \
+                   s3://datasets/input/log_data/b.json (1)";
+    assert!(output.stderr.contains(warning), "{output:?}");
+    assert_eq!(output.json()["warnings"], json!([warning]));
+}

@@ -10,7 +10,7 @@ use super::copy::{self, CopyContext};
 use super::dialect_rules::{self, LastCopyInfo};
 use super::fault_injector::{FaultPoint, PendingFaultActions, RecordedStatement};
 use super::lexer::{self, SqlStatement};
-use super::load_error::CopyErrors;
+use super::load_error::{CopyErrors, LaggingErrors};
 use super::pg_session::PgSession;
 use super::protocol::{PgMessage, SessionError, SessionResult, SqlError};
 use super::settings::WarehouseKind;
@@ -32,6 +32,8 @@ pub struct ClientSession {
     /// The process id of the backend, as the client knows it.
     pub backend_pid: i32,
     pub last_copy: LastCopyInfo,
+    /// The errors of loads that the load error views do not show yet.
+    pub lagging_errors: Vec<LaggingErrors>,
     /// Responses that are not sent yet.
     pub out_buffer: Vec<u8>,
     /// Whether responses are held back until the end of the statement.
@@ -246,6 +248,9 @@ impl ClientSession {
         {
             return self.forward(&sql, actions);
         }
+        if dialect_rules::reads_load_errors(statement) {
+            self.show_lagging_errors()?;
+        }
         let sql = dialect_rules::translate(statement, &self.last_copy);
         self.forward(&sql, actions)
     }
@@ -275,15 +280,44 @@ impl ClientSession {
             records: std::mem::take(&mut context.errors),
         };
         if !errors.records.is_empty() {
-            let rows = self.shared.record_load_errors(&errors);
-            if result.is_ok() && self.backend.transaction_status == b'T' {
-                self.backend.show_load_errors(rows)?;
+            match self.shared.settings.lagging_error_views {
+                0 => self.show_load_errors(&errors, result.is_ok())?,
+                remaining_queries => self.lagging_errors.push(LaggingErrors {
+                    errors,
+                    remaining_queries,
+                }),
             }
         }
         for notice in result? {
             self.queue_message(&notice)?;
         }
         self.queue_message(&PgMessage::command_complete("COPY"))
+    }
+
+    /// Lets the load error views show the errors of a load, in the transaction of the session too if it goes on.
+    fn show_load_errors(
+        &mut self,
+        errors: &CopyErrors,
+        transaction_goes_on: bool,
+    ) -> SessionResult<()> {
+        let rows = self.shared.record_load_errors(errors);
+        match transaction_goes_on && self.backend.transaction_status == b'T' {
+            true => self.backend.show_load_errors(rows),
+            false => Ok(()),
+        }
+    }
+
+    /// Counts a query of the load error views, and lets them show the errors for which enough queries were counted.
+    fn show_lagging_errors(&mut self) -> SessionResult<()> {
+        for mut lagging in std::mem::take(&mut self.lagging_errors) {
+            if lagging.remaining_queries == 0 {
+                self.show_load_errors(&lagging.errors, true)?;
+            } else {
+                lagging.remaining_queries -= 1;
+                self.lagging_errors.push(lagging);
+            }
+        }
+        Ok(())
     }
 
     /// Sends SQL to the backend and relays its response to the client.

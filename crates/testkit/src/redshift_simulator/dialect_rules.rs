@@ -33,6 +33,14 @@ pub fn check_supported(statement: &SqlStatement) -> Result<(), SqlError> {
         .map_or(Ok(()), Err)
 }
 
+/// Returns whether a statement reads the load error views.
+pub fn reads_load_errors(statement: &SqlStatement) -> bool {
+    let views = ["stl_load_errors", "sys_load_error_detail", "svl_s3log"];
+    views
+        .iter()
+        .any(|view| statement.find_words(&[view]).is_some())
+}
+
 /// Rejects statements that the simulator does not know: success would prove nothing about Redshift.
 fn unknown_statements(statement: &SqlStatement) -> Option<SqlError> {
     let known: &[&[&str]] = &[

@@ -26,6 +26,13 @@ pub struct CopyErrors {
     pub records: Vec<LoadErrorRecord>,
 }
 
+/// The errors of a COPY that the views do not show yet.
+pub struct LaggingErrors {
+    pub errors: CopyErrors,
+    /// The number of queries of the views that still do not show the errors.
+    pub remaining_queries: usize,
+}
+
 /// The number of characters of a record or a value that the views show.
 const SHOWN_CHARS: usize = 1024;
 
@@ -51,9 +58,12 @@ impl CopyErrors {
     }
 }
 
-/// Cuts a text to the characters that the views show.
+/// Returns a text as STL_LOAD_ERRORS shows it: cut, with a period for each multi-byte character.
 pub fn shown_text(text: &str) -> String {
-    text.chars().take(SHOWN_CHARS).collect()
+    let chars = text.chars().take(SHOWN_CHARS);
+    chars
+        .map(|char| if char.is_ascii() { char } else { '.' })
+        .collect()
 }
 
 /// Escapes a text for the text format of COPY.

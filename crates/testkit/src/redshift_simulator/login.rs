@@ -123,6 +123,7 @@ impl SimulatorState {
             statement_count: 0,
             backend_pid: process,
             last_copy: LastCopyInfo::default(),
+            lagging_errors: Vec::new(),
             out_buffer: out,
             hold_output: false,
             in_implicit_transaction: false,

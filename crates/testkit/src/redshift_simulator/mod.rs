@@ -11,7 +11,8 @@
 //! `tests/redshift_simulator` states each rule.
 //!
 //! COPY from JSON is strict where the documentation is silent: a record that may fail does fail. Settings choose what
-//! cannot be strict: [`NumberSpelling`] for numbers in text columns, and [`RepeatedKeys`]. After a syntax error it
+//! cannot be strict: [`NumberSpelling`] for numbers in text columns, and [`RepeatedKeys`]. The load error views may lag
+//! ([`SimulatorSettings::lagging_error_views`]). After a syntax error it
 //! resumes at the next line that begins with `{`.
 //!
 //! It does not simulate: speed, distribution and sort keys (they are parsed and dropped), the query planner, disk

@@ -17,8 +17,8 @@ pub const COPY_HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 /// The trailer of a binary COPY.
 pub const COPY_TRAILER: &[u8] = b"\xff\xff";
 
-/// The microseconds between the epoch of Parquet (1970) and that of PostgreSQL (2000).
-const PG_EPOCH_OFFSET_MICROS: i64 = 946_684_800_000_000;
+/// The microseconds from 1970 to 2000, the epoch of PostgreSQL.
+pub const PG_EPOCH_MICROS: i64 = 946_684_800_000_000;
 
 /// The reason for which a file was not loaded.
 pub enum ParquetFileError {
@@ -180,7 +180,7 @@ fn append_value(
         ),
         "timestamp without time zone" => {
             let micros = values.as_primitive::<TimestampMicrosecondType>().value(row);
-            value(&(micros - PG_EPOCH_OFFSET_MICROS).to_be_bytes());
+            value(&(micros - PG_EPOCH_MICROS).to_be_bytes());
         }
         _ => {
             let text = values.as_string::<i32>().value(row);

@@ -101,4 +101,6 @@ pub struct SimulatorSettings {
     pub codecs: ReadableCodecs,
     pub number_spelling: NumberSpelling,
     pub repeated_keys: RepeatedKeys,
+    /// The number of queries of the load error views for which they do not show the errors of the COPY before them.
+    pub lagging_error_views: usize,
 }

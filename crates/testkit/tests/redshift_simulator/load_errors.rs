@@ -1,5 +1,7 @@
 //! STL_LOAD_ERRORS and SYS_LOAD_ERROR_DETAIL after COPY FROM JSON.
 
+use std::sync::mpsc;
+
 use testkit::redshift_simulator::{IsolationLevel, SimulatorSettings};
 
 use crate::fixture::{SimulatorFixture, query_rows};
@@ -55,7 +57,8 @@ fn texts_are_cut_and_padded() {
         test.query_rows("SELECT raw_line, raw_field_value, filename, type FROM stl_load_errors");
     let lengths: Vec<usize> = row[0].split('|').map(|text| text.chars().count()).collect();
     assert_eq!(lengths, [1024, 1024, 256, 10]);
-    assert!(row[0].contains(&format!("{{\"a\":\"{}|", "ä".repeat(1018))));
+    // A multi-byte character is shown as a period.
+    assert!(row[0].contains(&format!("{{\"a\":\"{}|", ".".repeat(1018))));
     let row = test
         .query_rows("SELECT column_name, column_length, error_message FROM sys_load_error_detail");
     let lengths: Vec<usize> = row[0].split('|').map(str::len).collect();
@@ -120,4 +123,58 @@ fn views_are_joined_by_the_last_copy() {
     assert_eq!(test.query_rows(session), ["2"]);
     let errors = "SELECT count(*) FROM sys_load_error_detail WHERE query_id = pg_last_copy_id()";
     assert_eq!(test.query_rows(errors), ["0"]);
+}
+
+#[test]
+fn views_may_lag() {
+    let mut test = SimulatorFixture::with_settings(SimulatorSettings {
+        lagging_error_views: 2,
+        ..SimulatorSettings::default()
+    });
+    test.execute("CREATE TABLE t (a VARCHAR(3), b INTEGER)");
+    test.put_object("d", "x\ny\n");
+    test.execute(&format!("BEGIN; {COPY_JSON}"));
+    // Only queries of the views count.
+    test.execute("SELECT 1");
+    for count in ["0", "0", "2", "2"] {
+        assert_eq!(test.query_rows(ERROR_COUNT), [count]);
+    }
+    test.execute("COMMIT");
+    test.expect_error(&COPY_JSON.replace("MAXERROR 100", ""), "failed");
+    for count in ["0", "0", "1"] {
+        assert_eq!(test.query_rows(ERROR_COUNT), [count]);
+    }
+}
+
+/// The documentation of AWS shows both messages in this form, both as INFO.
+#[test]
+fn tolerated_errors_are_a_notice() {
+    let test = simulator_with("x\n{\"a\":\"1\"}\ny\n");
+    let database = test.simulator.database();
+    let (sender, notices) = mpsc::channel();
+    let mut config = postgres::Config::new();
+    config
+        .host(&database.host)
+        .port(database.port)
+        .dbname(&database.name)
+        .user(&database.user)
+        .password(&database.password)
+        .notice_callback(move |notice| sender.send(notice).unwrap());
+    let mut client = config.connect(postgres::NoTls).unwrap();
+    client.batch_execute(COPY_JSON).unwrap();
+    test.put_object("d", "{\"a\":\"1\"}");
+    client.batch_execute(COPY_JSON).unwrap();
+    let notices: Vec<String> = notices
+        .try_iter()
+        .map(|notice| format!("{}: {}", notice.severity(), notice.message()))
+        .collect();
+    assert_eq!(
+        notices,
+        [
+            "INFO: Load into table 't' completed, 1 record(s) loaded successfully.",
+            "INFO: Load into table 't' completed, 2 record(s) could not be loaded.  \
+             Check 'stl_load_errors' system table for details.",
+            "INFO: Load into table 't' completed, 1 record(s) loaded successfully.",
+        ]
+    );
 }

@@ -174,7 +174,7 @@ fn parse_format(parser: &mut StatementParser<'_>) -> Result<Option<DataFormat>, 
         }
         url if url.starts_with("s3://") => JsonMapping::Paths(option),
         _ => {
-            let message = format!("Invalid JSON option or jsonpaths file: {option}");
+            let message = format!("Invalid JSON option or JSONPaths file: {option}");
             return Err(SqlError::new("22023", message));
         }
     };

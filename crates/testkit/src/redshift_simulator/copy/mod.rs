@@ -3,6 +3,7 @@
 mod clause;
 mod context;
 mod json;
+mod manifest;
 mod objects;
 mod parquet;
 mod run;

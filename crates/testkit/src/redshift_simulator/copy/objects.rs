@@ -9,7 +9,8 @@ use bytes::Bytes;
 use crate::redshift_simulator::protocol::SqlError;
 use crate::redshift_simulator::settings::{CLUSTER_REGION, SimulatorSettings};
 
-const NO_SUCH_KEY: &str =
+/// The error of an object that does not exist.
+pub const NO_SUCH_KEY: &str =
     "S3ServiceException:The specified key does not exist.,Status 404,Error NoSuchKey";
 const NO_SUCH_BUCKET: &str =
     "S3ServiceException:The specified bucket does not exist,Status 404,Error NoSuchBucket";
@@ -96,11 +97,6 @@ impl<'a> RegionBuckets<'a> {
             false => Ok(found),
         }
     }
-}
-
-/// Returns the error of an object that a manifest requires and that does not exist.
-pub fn no_such_key() -> String {
-    NO_SUCH_KEY.to_owned()
 }
 
 /// Returns the error of a request to S3, which fails the load whatever MAXERROR.

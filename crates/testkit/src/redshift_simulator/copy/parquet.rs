@@ -1,9 +1,9 @@
 //! COPY … FORMAT AS PARQUET: the manifest and the files.
 
 use bytes::Bytes;
-use serde_json::Value;
 
 use crate::redshift_simulator::copy::context::CopyContext;
+use crate::redshift_simulator::copy::manifest::parse_manifest;
 use crate::redshift_simulator::copy::objects::RegionBuckets;
 use crate::redshift_simulator::copy::statement::{CopyStatement, ParquetOptions};
 use crate::redshift_simulator::copy::target::CopyTarget;
@@ -104,14 +104,11 @@ impl ParquetCopy<'_> {
         let manifest = buckets
             .read(source)
             .map_err(|message| fail(source, 8001, &message))?;
-        let manifest: Value = serde_json::from_slice(&manifest)
-            .map_err(|e| fail(source, 8001, &format!("invalid manifest: {e}")))?;
-        let entries = manifest["entries"].as_array().cloned();
+        let entries = parse_manifest(&manifest).map_err(|message| fail(source, 8001, &message))?;
         let mut files = Vec::new();
-        for entry in entries.unwrap_or_default() {
-            let url = entry["url"].as_str().unwrap_or_default().to_owned();
-            let mandatory = entry["mandatory"].as_bool().unwrap_or(false);
-            let Some(length) = entry["meta"]["content_length"].as_u64() else {
+        for entry in entries {
+            let url = entry.url;
+            let Some(length) = entry.content_length else {
                 let message = format!("File length is missing in the manifest for {url}");
                 return Err(fail(&url, 15003, &message));
             };
@@ -125,7 +122,7 @@ impl ParquetCopy<'_> {
                                    Status 416,Error InvalidRange";
                     return Err(fail(&url, 15001, message));
                 }
-                Err(message) if mandatory => return Err(fail(&url, 15001, &message)),
+                Err(message) if entry.mandatory => return Err(fail(&url, 15001, &message)),
                 Err(_) => {}
             }
         }

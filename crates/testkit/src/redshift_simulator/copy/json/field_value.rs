@@ -6,12 +6,10 @@ use chrono::NaiveDateTime;
 
 use crate::redshift_simulator::copy::json::number_spelling::spell_double;
 use crate::redshift_simulator::copy::statement::{JsonOptions, TimeFormat};
+use crate::redshift_simulator::parquet_to_pg_copy::PG_EPOCH_MICROS;
 use crate::redshift_simulator::protocol::SqlError;
 use crate::redshift_simulator::settings::NumberSpelling;
 use crate::redshift_simulator::target_column::TargetColumn;
-
-/// The microseconds from 1970 to 2000, the epoch of PostgreSQL.
-const PG_EPOCH_MICROS: i64 = 946_684_800_000_000;
 
 /// The reason for which a value cannot be loaded, with the error code of STL_LOAD_ERRORS.
 pub struct ValueError {

@@ -2,12 +2,12 @@
 
 use crate::redshift_simulator::copy::context::CopyContext;
 use crate::redshift_simulator::copy::json::decompression::decompress;
-use crate::redshift_simulator::copy::json::manifest::parse_manifest;
 use crate::redshift_simulator::copy::json::mapping::FieldMapping;
 use crate::redshift_simulator::copy::json::record_decoder::{RecordDecoder, RecordError};
 use crate::redshift_simulator::copy::json::record_reader::{ReadRecord, RecordReader};
 use crate::redshift_simulator::copy::json::utf8::JsonText;
-use crate::redshift_simulator::copy::objects::{RegionBuckets, no_such_key, s3_error};
+use crate::redshift_simulator::copy::manifest::parse_manifest;
+use crate::redshift_simulator::copy::objects::{NO_SUCH_KEY, RegionBuckets, s3_error};
 use crate::redshift_simulator::copy::statement::{CopyStatement, JsonOptions};
 use crate::redshift_simulator::copy::target::CopyTarget;
 use crate::redshift_simulator::fault_injector::FaultPoint;
@@ -62,7 +62,7 @@ impl JsonCopy<'_> {
         for entry in entries {
             match buckets.contains(&entry.url) {
                 Ok(true) => urls.push(entry.url),
-                Ok(false) if entry.mandatory => return Err(s3_error(&entry.url, &no_such_key())),
+                Ok(false) if entry.mandatory => return Err(s3_error(&entry.url, NO_SUCH_KEY)),
                 Ok(false) => {}
                 Err(message) => return Err(s3_error(&entry.url, &message)),
             }

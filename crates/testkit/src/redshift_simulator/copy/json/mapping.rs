@@ -18,7 +18,7 @@ pub struct FieldMapping {
 }
 
 impl FieldMapping {
-    /// Creates the mapping for these columns; a jsonpaths file is read.
+    /// Creates the mapping for these columns; a JSONPaths file is read.
     pub fn new(
         mapping: &JsonMapping,
         columns: &[TargetColumn],

@@ -3,7 +3,6 @@
 mod decompression;
 mod field_value;
 mod load;
-mod manifest;
 mod mapping;
 mod number_spelling;
 mod path_file;

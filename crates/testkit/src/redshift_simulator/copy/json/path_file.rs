@@ -1,4 +1,4 @@
-//! Parses a jsonpaths file.
+//! Parses a JSONPaths file.
 
 use serde_json::Value;
 
@@ -16,7 +16,7 @@ enum Notation {
     Dot,
 }
 
-/// Parses a jsonpaths file. `None` means that it does not have the key `jsonpaths`, so that COPY behaves as for 'auto'.
+/// Parses a JSONPaths file. `None` means that it does not have the key `jsonpaths`, so that COPY behaves as for 'auto'.
 pub fn parse_path_file(bytes: &[u8]) -> Result<Option<Vec<Vec<PathStep>>>, String> {
     let file: Value = serde_json::from_slice(bytes)
         .map_err(|e| format!("Invalid JSONPath format: the file is not valid JSON: {e}"))?;

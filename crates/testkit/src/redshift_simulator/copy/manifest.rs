@@ -1,4 +1,4 @@
-//! Parses the manifest of a COPY from JSON, whose entries need only a URL.
+//! Parses the manifest of a COPY. An entry needs a URL, and for Parquet also the size of the object.
 
 use serde_json::Value;
 
@@ -7,6 +7,8 @@ pub struct ManifestEntry {
     pub url: String,
     /// Whether the load fails if the object does not exist.
     pub mandatory: bool,
+    /// The size of the object in bytes, if the entry has it.
+    pub content_length: Option<u64>,
 }
 
 /// Parses a manifest.
@@ -30,5 +32,6 @@ fn parse_entry(entry: &Value) -> Result<ManifestEntry, String> {
     Ok(ManifestEntry {
         url: url.to_owned(),
         mandatory,
+        content_length: entry["meta"]["content_length"].as_u64(),
     })
 }
