@@ -235,8 +235,7 @@ fn numbers_of_json_are_read_alike() {
     assert!(assert_engines_agree(&songs, &events) > 100);
 }
 
-/// Integers of ten digits are as common as shorter ones, so they must not be looked at closely. The few that must be have
-/// the sign or the fraction at the bound.
+/// Integers of ten digits are as common as shorter ones, so they must not be looked at closely.
 #[test]
 fn integers_of_32_bits_need_no_closer_look() {
     let mut fixture = TransformFixture::new();

@@ -154,9 +154,9 @@ fn plain_number(field: &RecordField) -> String {
     typed_number(field, &plain)
 }
 
-/// Returns a condition under which a plain integer fits in 32 bits. Ten digits are compared as texts, which have the order of
-/// the numbers. The other plain integers of ten characters, such as -123456789 and 12345678.0, fit in any case, and those of
-/// them that are larger as texts get a closer look.
+/// Returns a condition under which a plain integer fits in 32 bits. Ten digits are compared as texts, which have the order
+/// of the numbers. The other plain integers of ten characters, such as -123456789 and 12345678.0, fit in any case, and those
+/// of them that are larger as texts get a closer look.
 fn fits_int32(value: &str) -> String {
     format!(
         "(LENGTH({value}) <= 9 OR (LENGTH({value}) = 10 AND {value} <= '{}'))",

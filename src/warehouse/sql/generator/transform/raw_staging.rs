@@ -8,7 +8,8 @@ use crate::warehouse::sql::statement::{Effect, Statement};
 /// The type of all columns of raw records: texts of the maximum length.
 pub(super) const RAW_TYPE: &str = "VARCHAR(65535)";
 
-/// How the rows of tables that are copied into are distributed. By default each node has a whole copy of a table until that is large.
+/// How the rows of tables that are copied into are distributed. By default each node has a whole copy of a table until that
+/// is large.
 const DISTRIBUTION: &str = "DISTSTYLE EVEN";
 
 /// The table of the objects that are copied.
