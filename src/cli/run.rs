@@ -38,6 +38,9 @@ use crate::warehouse::connect::config_file::ConfigFile;
 /// Load: with --warehouse or --config the dataset is also loaded, as by sparkify load. Objects that are
 /// already loaded are left out then, so that a nightly run reads only what is new. If no object is new,
 /// nothing is written, and the run says so. SPARKIFY_WAREHOUSE alone does not make a run load.
+///
+/// Engines: in-process transforms the records on this machine and writes a dataset; redshift lets the
+/// Redshift warehouse read the raw JSON from S3 and transform it by SQL, and writes no Parquet.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = help::with_all_exit_codes(EXAMPLES))]
 pub(super) struct RunArgs {

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::observer::Observer;
 use crate::output::run_report::{RunOutcome, RunReport};
 use crate::output::{PublishedDataset, manifest_key};
-use crate::pipeline::{self, RunFailure, RunPlan};
+use crate::pipeline::{self, RunFailure, RunPlan, redshift_input, unusable_engine};
 use crate::redshift_engine::{self, RedshiftRun};
 use crate::storage::{Location, StoreOpener};
 use crate::warehouse::WarehouseConfig;
@@ -171,24 +171,19 @@ impl RunJob {
 
     /// Checks that the engine inside Redshift has a warehouse, and its input and output in S3.
     fn ensure_redshift_can_run(&self, warehouse: Option<&WarehouseConfig>) -> Result<()> {
-        let unusable =
-            |reason: &str| Error::usage("cannot use --engine redshift").with_reason(reason);
         let Some(warehouse) = warehouse else {
-            return Err(unusable("no warehouse is named")
+            return Err(unusable_engine("no warehouse is named")
                 .with_hint("name a Redshift warehouse with --warehouse or --config"));
         };
         if warehouse.connection.dialect != Dialect::Redshift {
-            return Err(unusable("the warehouse is PostgreSQL").with_hint(
+            return Err(unusable_engine("the warehouse is PostgreSQL").with_hint(
                 "leave out --engine redshift: the engine in this process loads into both",
             ));
         }
-        let RunInput::Objects { songs, logs } = &self.config.input else {
-            return Err(unusable("a replay is transformed in this process"));
-        };
-        pipeline::ensure_in_s3([songs, logs])?;
+        redshift_input(&self.config.input)?;
         match &self.config.out {
             Location::S3 { .. } => Ok(()),
-            Location::Local(out) => Err(unusable(&format!(
+            Location::Local(out) => Err(unusable_engine(format!(
                 "--out {} is not in S3, and COPY reads its manifests there",
                 out.display()
             ))

@@ -54,8 +54,8 @@ pub use dry_run::{InputPlan, RunPlan, SplitPlan};
 pub(crate) use input_source::record_schema;
 pub(crate) use input_warnings::{first_names, warn_if_no_records};
 pub(crate) use instrumented_runs::{TimedParse, TimedRun, measure_parse, measure_run};
-pub(crate) use raw_input::ensure_in_s3;
 pub use raw_input::{RawInput, list_raw_input};
+pub(crate) use raw_input::{redshift_input, unusable_engine};
 pub(crate) use reject_limit::{
     LOAD_WITHOUT_EVENTS, ensure_within_limit, no_events_finding, unreadable_error,
 };

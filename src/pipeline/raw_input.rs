@@ -34,17 +34,14 @@ pub struct RawInput {
 /// same objects are input as for a run outside of Redshift, in the same order. No object is read.
 ///
 /// # Errors
-/// Returns an error if a location does not exist, cannot be listed or contains no input object, if a glob matches nothing,
-/// or if the run is a replay.
+/// Returns an error if a location does not exist, is not in S3, cannot be listed or contains no input object, if a
+/// glob matches nothing, or if the run is a replay.
 pub fn list_raw_input(
     config: &RunConfig,
     stores: &StoreOpener,
     observer: &dyn Observer,
 ) -> Result<RawInput> {
-    let RunInput::Objects { songs, logs } = &config.input else {
-        return Err(Error::usage("--engine redshift cannot replay rejects")
-            .with_reason("Redshift reads songs and logs, and no reject files"));
-    };
+    let [songs, logs] = redshift_input(&config.input)?;
     let span = tracing::Span::current();
     build_thread_pool(config.threads)?.install(|| {
         let _entered = span.enter();
@@ -66,23 +63,30 @@ pub fn list_raw_input(
     })
 }
 
-/// Checks that Redshift can read all locations.
+/// Returns the songs and the logs that Redshift reads.
 ///
 /// # Errors
-/// Returns an error if one of them is not in S3.
-pub(crate) fn ensure_in_s3(inputs: [&InputSpec; 2]) -> Result<()> {
-    let mut locations = inputs.into_iter().flat_map(|input| &input.locations);
-    let local = locations.find(|location| matches!(location, Location::Local(_)));
-    match local {
-        None => Ok(()),
+/// Returns an error if one of their locations is not in S3, or if the input consists of rejects.
+pub(crate) fn redshift_input(input: &RunInput) -> Result<[&InputSpec; 2]> {
+    let RunInput::Objects { songs, logs } = input else {
+        return Err(unusable_engine(
+            "Redshift reads songs and logs, not reject files",
+        ));
+    };
+    let mut locations = songs.locations.iter().chain(&logs.locations);
+    match locations.find(|location| matches!(location, Location::Local(_))) {
+        None => Ok([songs, logs]),
         Some(local) => Err(
-            Error::usage("--engine redshift reads --songs and --logs from S3")
-                .with_reason("Redshift cannot read local files")
-                .with_hint(format!(
-                    "upload {local} to S3, or leave out --engine redshift"
-                )),
+            unusable_engine("Redshift cannot read local files").with_hint(format!(
+                "upload {local} to S3, or leave out --engine redshift"
+            )),
         ),
     }
+}
+
+/// Returns the error of a run that the engine inside Redshift cannot carry out.
+pub(crate) fn unusable_engine(reason: impl std::fmt::Display) -> Error {
+    Error::usage("cannot use --engine redshift").with_reason(reason)
 }
 
 /// Lists the objects of one kind.

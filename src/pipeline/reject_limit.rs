@@ -96,7 +96,7 @@ pub(crate) fn ensure_within_limit(
     if let Some(first) = first {
         error = error.with_reason(format!("the first is {first}"));
     }
-    Err(error.with_hint("fix the input, or raise --max-rejects to publish without the rejects"))
+    Err(error.with_hint("fix the input, or raise --max-rejects to go on without the rejects"))
 }
 
 /// The share of rejected bytes above which a run warns.

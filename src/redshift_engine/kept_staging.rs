@@ -30,7 +30,7 @@ pub(super) fn ensure_replaceable(
         {
             return Err(fatal(
                 Error::failed(format!("cannot replace {name}"))
-                    .with_reason(format!("sparkify did not create it: {reason}"))
+                    .with_reason(reason)
                     .with_hint("rename or drop it, or leave out --keep-staging"),
             ));
         }
@@ -54,6 +54,13 @@ impl Relation {
         if !self.is_table {
             return Some("it is not a table".to_owned());
         }
+        let difference = self.column_difference(expected)?;
+        Some(format!(
+            "its columns are not those of this version: {difference}"
+        ))
+    }
+
+    fn column_difference(&self, expected: &[StagingColumn]) -> Option<String> {
         if self.columns.len() != expected.len() {
             return Some(format!(
                 "it has {} columns, expected {}",
@@ -61,12 +68,12 @@ impl Relation {
                 expected.len()
             ));
         }
-        let mut columns = self.columns.iter().zip(expected);
-        columns.find_map(|((name, type_name), expected)| {
+        let mut columns = (1..).zip(self.columns.iter().zip(expected));
+        columns.find_map(|(number, ((name, type_name), expected))| {
             let is_equal = *name == expected.name && type_name == COLUMN_TYPE;
             (!is_equal).then(|| {
                 format!(
-                    "it has the column `{name} {type_name}`, expected `{} {COLUMN_TYPE}`",
+                    "column {number} is `{name} {type_name}`, expected `{} {COLUMN_TYPE}`",
                     expected.name
                 )
             })
@@ -122,20 +129,27 @@ mod tests {
         relations["staging_events"].difference(&columns)
     }
 
+    const OTHER_COLUMNS: &str = "its columns are not those of this version";
+
     #[test]
     fn only_tables_with_the_same_columns_are_replaced() {
         let level = ["staging_events", "r", "level", COLUMN_TYPE];
         let ts = ["staging_events", "r", "ts", COLUMN_TYPE];
         assert_eq!(difference(&[level, ts]), None);
         for (rows, reason) in [
-            (vec![level], "it has 1 columns, expected 2".to_owned()),
+            (
+                vec![level],
+                format!("{OTHER_COLUMNS}: it has 1 columns, expected 2"),
+            ),
             (
                 vec![level, ["staging_events", "r", "ts", "bigint"]],
-                format!("it has the column `ts bigint`, expected `ts {COLUMN_TYPE}`"),
+                format!("{OTHER_COLUMNS}: column 2 is `ts bigint`, expected `ts {COLUMN_TYPE}`"),
             ),
             (
                 vec![level, level],
-                format!("it has the column `level {COLUMN_TYPE}`, expected `ts {COLUMN_TYPE}`"),
+                format!(
+                    "{OTHER_COLUMNS}: column 2 is `level {COLUMN_TYPE}`, expected `ts {COLUMN_TYPE}`"
+                ),
             ),
             (
                 vec![["staging_events", "v", "level", COLUMN_TYPE]],

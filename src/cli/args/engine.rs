@@ -13,13 +13,15 @@ use crate::warehouse::connect::config_file::ConfigFile;
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Engine")]
 pub(crate) struct EngineArgs {
-    /// What transforms the records: in-process or redshift
+    /// Engine that transforms the records: in-process or redshift
     ///
     /// in-process reads the JSON here, and writes a dataset. redshift lets the Redshift warehouse copy the
     /// raw JSON from S3 and transform it by SQL, for data that outgrows one machine. The tables are the
     /// same.
     #[arg(
         long,
+        // The sentence above does not fit the line of the short help.
+        help = "Engine: in-process, redshift",
         value_name = "ENGINE",
         value_enum,
         default_value_t,
@@ -28,20 +30,21 @@ pub(crate) struct EngineArgs {
     engine: EngineArg,
     /// JSONPaths file for the logs
     ///
-    /// For --engine redshift. It has a path for each key of a log record, in any order.
+    /// Only with --engine redshift. It has a path for each key of a log record, in any order.
     ///
-    /// [default: LOG_JSONPATH in the --config file, then one that the run writes]
+    /// [default: LOG_JSONPATH in the --config file, otherwise a generated file]
     #[arg(long, value_name = "PATH", value_parser = location_parser())]
     log_jsonpath: Option<Location>,
-    /// Keep the raw records in staging_events and staging_songs
+    /// Keep the tables staging_events and staging_songs
     ///
-    /// For --engine redshift. Tables of these names are replaced, if an earlier run has created them.
+    /// Only with --engine redshift. They have the raw records. Those of an earlier run are replaced. Other
+    /// tables of these names fail the run.
     #[arg(long)]
     keep_staging: bool,
-    /// AWS region of the input and of OUT
+    /// AWS region of the input, the JSONPaths file and OUT
     ///
-    /// For --engine redshift, if the buckets are in another region than Redshift.
-    #[arg(long, value_name = "REGION")]
+    /// Only with --engine redshift, if the buckets are in another region than Redshift.
+    #[arg(long, value_name = "NAME")]
     copy_region: Option<String>,
 }
 
@@ -82,7 +85,7 @@ impl EngineArgs {
             None => Ok(()),
             Some((flag, _)) => Err(
                 no_effect(flag, "the records are transformed in this process")
-                    .with_hint("give --engine redshift"),
+                    .with_hint("add --engine redshift"),
             ),
         }
     }

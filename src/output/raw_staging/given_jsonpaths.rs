@@ -9,6 +9,9 @@ use crate::storage::{ListMode, Location, StoreOpener};
 /// The maximum size of a file in bytes, far above that of any list of the known keys.
 const MAX_BYTES: u64 = 1_000_000;
 
+/// The hint of a file that cannot be read.
+const HINT: &str = "check --log-jsonpath, or LOG_JSONPATH in the --config file";
+
 /// A JSONPaths file that was given by the user, after it was checked.
 #[derive(Debug, Clone)]
 pub struct GivenJsonPaths {
@@ -35,7 +38,7 @@ impl GivenJsonPaths {
             Error::usage(format!("cannot use the JSONPaths file {location}"))
                 .with_reason(reason)
                 .with_hint(format!(
-                    "leave out LOG_JSONPATH, or write one JSON object {{\"jsonpaths\": [...]}} with a path such as $['key'] \
+                    "leave out --log-jsonpath and LOG_JSONPATH, or write one JSON object {{\"jsonpaths\": [...]}} with a path such as $['key'] \
                      for each of these keys: {keys}"
                 ))
         };
@@ -58,14 +61,14 @@ fn read_file(stores: &StoreOpener, location: &Location) -> Result<Vec<u8>> {
     let cannot_read = |reason: &str| {
         Error::failed(format!("cannot read {location}"))
             .with_reason(reason)
-            .with_hint("check LOG_JSONPATH")
+            .with_hint(HINT)
     };
     let too_large = || cannot_read("it has more than 1 MB, which is too much for a JSONPaths file");
     if matches!(location, Location::Local(path) if path.is_dir()) {
         return Err(cannot_read("it is a folder, expected a JSONPaths file"));
     }
     let opened = stores.open(location);
-    let store = opened.map_err(|error| error.or_hint("check LOG_JSONPATH"))?;
+    let store = opened.map_err(|error| error.or_hint(HINT))?;
     let objects = store.list("", ListMode::Delimited)?.objects;
     // If no object has this key, the store has the objects below it.
     let is_named = |key: &str| match location {

@@ -262,7 +262,7 @@ fn a_jsonpaths_file_that_cannot_be_used_is_a_usage_error() {
         let error = read().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Usage);
         let expected = format!(
-            "cannot use the JSONPaths file {location}: {reason}; leave out LOG_JSONPATH, or write one JSON object \
+            "cannot use the JSONPaths file {location}: {reason}; leave out --log-jsonpath and LOG_JSONPATH, or write one JSON object \
              {{\"jsonpaths\": [...]}} with a path such as $['key'] for each of these keys: {keys}"
         );
         assert_eq!(error.to_string(), expected);
@@ -280,16 +280,16 @@ fn a_jsonpaths_file_that_cannot_be_read_is_an_error() {
     };
     assert_eq!(
         read_error("absent.json"),
-        "cannot read FOLDER/absent.json: No such file or directory (os error 2); check LOG_JSONPATH"
+        "cannot read FOLDER/absent.json: No such file or directory (os error 2); check --log-jsonpath, or LOG_JSONPATH in the --config file"
     );
     assert_eq!(
         read_error(""),
-        "cannot read FOLDER/: it is a folder, expected a JSONPaths file; check LOG_JSONPATH"
+        "cannot read FOLDER/: it is a folder, expected a JSONPaths file; check --log-jsonpath, or LOG_JSONPATH in the --config file"
     );
     fs::write(folder.path().join("large.json"), vec![b' '; 1_000_001]).unwrap();
     assert_eq!(
         read_error("large.json"),
-        "cannot read FOLDER/large.json: it has more than 1 MB, which is too much for a JSONPaths file; check LOG_JSONPATH"
+        "cannot read FOLDER/large.json: it has more than 1 MB, which is too much for a JSONPaths file; check --log-jsonpath, or LOG_JSONPATH in the --config file"
     );
 }
 

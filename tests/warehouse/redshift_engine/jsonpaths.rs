@@ -120,7 +120,7 @@ fn config_file_names_jsonpaths() {
     // The tests have a file that others may read, which is a warning.
     let bad = run("bad.cfg", &[]);
     assert_eq!(bad.code, Some(1), "{bad:?}");
-    assert!(bad.stderr.contains("check LOG_JSONPATH"), "{bad:?}");
+    assert!(bad.stderr.contains("check --log-jsonpath"), "{bad:?}");
     let output = run("dwh.cfg", &[]);
     assert_eq!(output.code, Some(0), "{output:?}");
     let copied_by = |file: &str| {

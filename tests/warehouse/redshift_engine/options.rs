@@ -182,7 +182,7 @@ fn usage_errors_say_what_to_do() {
             LOGS,
             OUT,
             vec!["--keep-staging"],
-            ["--keep-staging has no effect", "give --engine redshift"],
+            ["--keep-staging has no effect", "add --engine redshift"],
         ),
         (
             &url,
@@ -190,7 +190,7 @@ fn usage_errors_say_what_to_do() {
             LOGS,
             OUT,
             vec!["--log-jsonpath", "x"],
-            ["--log-jsonpath has no effect", "give --engine redshift"],
+            ["--log-jsonpath has no effect", "add --engine redshift"],
         ),
         (
             &url,
@@ -198,7 +198,7 @@ fn usage_errors_say_what_to_do() {
             LOGS,
             OUT,
             vec!["--copy-region", "us-west-2"],
-            ["--copy-region has no effect", "give --engine redshift"],
+            ["--copy-region has no effect", "add --engine redshift"],
         ),
     ] {
         for dry in [&[][..], &["--dry-run"]] {
