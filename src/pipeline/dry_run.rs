@@ -12,7 +12,7 @@ use crate::config::RunConfig;
 use crate::error::Result;
 use crate::input::Split;
 use crate::observer::WarningCollector;
-use crate::output::Staging;
+use crate::output::describe_target;
 use crate::output::run_report::InputReport;
 use crate::storage::StoreOpener;
 
@@ -74,7 +74,7 @@ pub(crate) fn plan_run(config: &RunConfig) -> Result<RunPlan> {
         )?;
         let arrangement = config.output_arrangement();
         let inputs = sources.resolved_locations();
-        let out = Staging::describe_target(&stores, &config.out, arrangement, inputs)?;
+        let out = describe_target(&stores, &config.out, arrangement, inputs)?;
         Ok(RunPlan {
             songs: input_plan(&sources.songs),
             logs: input_plan(&sources.logs),

@@ -13,7 +13,7 @@ use crate::input::RecordKind;
 use crate::observer::{Observer, WarningCollector, WarningRecorder};
 use crate::output::raw_staging::{GivenJsonPaths, RawStagingPlan};
 use crate::output::run_report::RunReport;
-use crate::output::{RunId, Staging};
+use crate::output::{RunId, Staging, describe_target};
 use crate::pipeline::{
     InputPlan, RawInput, RunFailure, RunPlan, keep_failed_output, list_raw_input,
     nothing_new_report, record_schema,
@@ -174,7 +174,7 @@ pub(crate) fn plan_run(
     let jsonpaths = read_jsonpaths(options, &stores)?;
     let input = list_raw_input(config, &stores, &WarningCollector::default())?;
     let arrangement = OutputArrangement::SideBySide;
-    let out = Staging::describe_target(&stores, &config.out, arrangement, [&[], &[]])?;
+    let out = describe_target(&stores, &config.out, arrangement, [&[], &[]])?;
     let location = config.out.join("RUN");
     let staged = RawStagingPlan::new(&location, &input.songs, &input.logs, jsonpaths.as_ref());
     let iam_role = &load.warehouse.iam_role;
