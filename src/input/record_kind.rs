@@ -13,6 +13,9 @@ pub enum RecordKind {
 }
 
 impl RecordKind {
+    /// All kinds.
+    pub const ALL: [Self; 2] = [Self::Song, Self::Log];
+
     /// Returns the name of the kind in the singular.
     pub fn singular(self) -> &'static str {
         match self {

@@ -231,11 +231,21 @@ impl Staging {
             &self.store.display(&key),
             line_shift,
         )?;
-        let mut written = self.reject_files();
-        // A load that is attempted again writes the rejects again.
-        written.retain(|(other, _)| *other != object);
-        written.push((object, bytes));
+        self.reject_files().push((object, bytes));
         Ok(())
+    }
+
+    /// Removes the reject files that an earlier attempt of a load wrote.
+    ///
+    /// # Errors
+    /// Returns an error if they cannot be removed.
+    pub(crate) fn remove_rejects(&self) -> Result<()> {
+        let written = std::mem::take(&mut *self.reject_files());
+        let keys: Vec<String> = written
+            .iter()
+            .map(|(object, _)| object.to_string())
+            .collect();
+        self.store.delete(&keys)
     }
 
     /// Returns the store of the run.

@@ -51,7 +51,7 @@ fn changed_objects_warning(overview: &ListingOverview) -> Option<String> {
     Some(format!(
         "{count} {kind} {objects} changed after {they_were} loaded: {}; {their} records are merged again, and what vanished \
          from {them} stays in the warehouse until --full-refresh",
-        named(changed)
+        first_names(changed)
     ))
 }
 
@@ -60,12 +60,12 @@ fn absent_days_warning(absent: &AbsentDays) -> String {
     let (count, s) = (days.len(), if days.len() == 1 { "" } else { "s" });
     format!(
         "no log of {count} day{s}: {}; other days have logs such as {example}; a log that arrives late is loaded by the next run",
-        named(&periods(days))
+        first_names(&periods(days))
     )
 }
 
 /// Joins the first names, and says how many more there are.
-fn named(names: &[String]) -> String {
+pub(crate) fn first_names(names: &[String]) -> String {
     let first = names.iter().take(MAX_NAMED).map(String::as_str);
     let mut text = first.collect::<Vec<_>>().join(", ");
     let more = names.len().saturating_sub(MAX_NAMED);
@@ -114,9 +114,9 @@ mod tests {
     fn long_lists_end_with_a_number() {
         let names: Vec<String> = (1..=7).map(|number| format!("{number}.json")).collect();
         assert_eq!(
-            named(&names),
+            first_names(&names),
             "1.json, 2.json, 3.json, 4.json, 5.json and 2 more"
         );
-        assert_eq!(named(&names[..2]), "1.json, 2.json");
+        assert_eq!(first_names(&names[..2]), "1.json, 2.json");
     }
 }

@@ -52,7 +52,7 @@ mod wrapper_record_hint;
 pub(crate) use dry_run::plan_run;
 pub use dry_run::{InputPlan, RunPlan, SplitPlan};
 pub(crate) use input_source::record_schema;
-pub(crate) use input_warnings::warn_if_no_records;
+pub(crate) use input_warnings::{first_names, warn_if_no_records};
 pub(crate) use instrumented_runs::{TimedParse, TimedRun, measure_parse, measure_run};
 pub use raw_input::{RawInput, list_raw_input};
 pub(crate) use raw_input::{redshift_input, unusable_engine};

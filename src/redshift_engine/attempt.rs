@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::engine_run::StagedStar;
+use super::json_copy::JsonCopy;
 use super::load_errors::LoadError;
 use super::record_counts::RecordCounts;
 use super::rejected_records::RejectedRecord;
@@ -20,14 +21,17 @@ use crate::warehouse::sql::generator::LoadErrorView;
 /// What one attempt has found.
 #[derive(Debug)]
 pub(super) struct Attempt {
-    /// The view that lists the errors of COPY.
-    pub error_view: LoadErrorView,
-    /// The id of the last COPY that succeeded.
+    /// The views that list the errors of COPY.
+    pub error_views: Vec<LoadErrorView>,
+    /// The id of the last COPY that succeeded, or 0.
     pub last_copy: u64,
+    /// The number of COPYs of records that succeeded.
+    pub copies: usize,
     /// The rows that were staged.
     pub star: StagedStar,
     /// The times of the first and of the last event, as in ISO 8601.
     pub event_times: [Option<String>; 2],
+    newest_copy: Option<JsonCopy>,
     songs: FoundRecords,
     logs: FoundRecords,
     /// When the last stage ended.
@@ -38,17 +42,20 @@ pub(super) struct Attempt {
 #[derive(Debug)]
 struct FoundRecords {
     rejects: KindRejects,
-    copied: Option<RecordCounts>,
     /// The rejects that COPY found.
     load_errors: u64,
+    /// The records that were copied so far.
+    copied_rows: u64,
+    copied: Option<RecordCounts>,
 }
 
 impl FoundRecords {
     fn new(kind: RecordKind) -> Self {
         Self {
             rejects: KindRejects::new(kind),
-            copied: None,
             load_errors: 0,
+            copied_rows: 0,
+            copied: None,
         }
     }
 }
@@ -56,19 +63,21 @@ impl FoundRecords {
 impl Attempt {
     /// Returns an attempt that has found nothing yet. `stages` is the work before it.
     pub(super) fn new(
-        error_view: LoadErrorView,
+        error_views: Vec<LoadErrorView>,
         mut stages: BTreeMap<String, StageReport>,
     ) -> Self {
-        // Only listing is done in this process.
+        // The other stages of the engine in this process take no time here.
         stages.retain(|_, stage| stage.seconds > 0.0);
         Self {
-            error_view,
+            error_views,
             last_copy: 0,
+            copies: 0,
             star: StagedStar {
                 stages,
                 ..StagedStar::default()
             },
             event_times: [None, None],
+            newest_copy: None,
             songs: FoundRecords::new(RecordKind::Song),
             logs: FoundRecords::new(RecordKind::Log),
             stage_end: Instant::now(),
@@ -92,6 +101,34 @@ impl Attempt {
             so_far.bytes + bytes,
             so_far.events + records,
         );
+    }
+
+    /// Adds a COPY of records that succeeded.
+    pub(super) fn add_copy(&mut self, kind: RecordKind, copy: JsonCopy) {
+        self.last_copy = copy.id;
+        self.copies += 1;
+        self.newest_copy = Some(copy);
+        self.records(kind).copied_rows += copy.rows;
+    }
+
+    /// Returns the newest COPY of records.
+    ///
+    /// # Panics
+    /// Panics if there was none.
+    #[expect(
+        clippy::expect_used,
+        reason = "the plan asks for the errors of a COPY after it"
+    )]
+    pub(super) fn newest_copy(&self) -> JsonCopy {
+        self.newest_copy.expect("the errors are those of a COPY")
+    }
+
+    /// Returns the rejects of a kind.
+    pub(super) fn rejects(&self, kind: RecordKind) -> &KindRejects {
+        match kind {
+            RecordKind::Song => &self.songs.rejects,
+            RecordKind::Log => &self.logs.rejects,
+        }
     }
 
     /// Adds the records that a COPY could not read.
@@ -134,29 +171,31 @@ impl Attempt {
     /// # Errors
     /// Returns an error if the counts cannot be read, or if there are not as many rejects.
     pub(super) fn set_record_counts(&mut self, rows: &[ResultRow]) -> Result<()> {
-        for kind in [RecordKind::Song, RecordKind::Log] {
+        for kind in RecordKind::ALL {
             let record = record_schema(kind).name;
             let counts = RecordCounts::find(rows, record)?;
             let records = self.records(kind);
-            let rejected = records.rejects.count - records.load_errors;
-            if counts.rejected != rejected {
-                return Err(Error::failed(format!(
-                    "the checks rejected {} {record} records, but {rejected} were listed",
-                    counts.rejected
+            let listed = records.rejects.count - records.load_errors;
+            let (copied, staged, rejected) = (records.copied_rows, counts.staged, counts.rejected);
+            let mismatch = if rejected != listed {
+                Some(format!(
+                    "the checks rejected {rejected} {record} records, but {listed} were listed"
                 ))
-                .with_hint("the warehouse is unchanged; this is a bug of sparkify"));
+            } else if staged != copied {
+                Some(format!(
+                    "{copied} {record} records were copied, but {staged} are staged"
+                ))
+            } else {
+                None
+            };
+            if let Some(mismatch) = mismatch {
+                return Err(Error::failed(mismatch).with_hint(
+                    "the warehouse is unchanged; please report this bug, with the output of -vv",
+                ));
             }
             records.copied = Some(counts);
         }
         Ok(())
-    }
-
-    /// Returns the objects with records that COPY could not read: kind, URL and number of records.
-    pub(super) fn load_errors_by_object(&self, kind: RecordKind) -> Vec<(&'static str, &str, u64)> {
-        match kind {
-            RecordKind::Song => self.songs.rejects.rows_by_object(),
-            RecordKind::Log => self.logs.rejects.rows_by_object(),
-        }
     }
 
     /// Returns the number of records so far.
@@ -175,6 +214,7 @@ impl Attempt {
         ];
         counts.map(|(records, listed)| KindCounts {
             listed,
+            copied_rows: records.copied_rows,
             copied: records.copied,
             rejects: &records.rejects,
         })

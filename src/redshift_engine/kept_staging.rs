@@ -8,6 +8,7 @@ use crate::model::StagingColumn;
 use crate::pipeline::record_schema;
 use crate::warehouse::connect::error::{StatementError, fatal};
 use crate::warehouse::connect::session::{ResultRow, WarehouseSession};
+use crate::warehouse::query_result::unexpected_result;
 
 /// The name that `format_type` has for the type of the columns.
 const COLUMN_TYPE: &str = "character varying(65535)";
@@ -37,7 +38,7 @@ pub(super) fn ensure_replaceable(
     Ok(())
 }
 
-const RECORD_KINDS: [RecordKind; 2] = [RecordKind::Song, RecordKind::Log];
+const RECORD_KINDS: [RecordKind; 2] = RecordKind::ALL;
 
 /// A table, a view or the like.
 #[derive(Debug, Default)]
@@ -102,8 +103,7 @@ fn read_relations(rows: Vec<ResultRow>) -> Result<BTreeMap<String, Relation>> {
         let Ok([Some(name), Some(kind), Some(column), Some(type_name)]) =
             <[Option<String>; 4]>::try_from(row)
         else {
-            return Err(Error::failed("the warehouse returned an unexpected result")
-                .with_reason("cannot read the columns of the staging tables"));
+            return Err(unexpected_result("the columns of the staging tables"));
         };
         let relation = relations.entry(name).or_default();
         relation.is_table = kind == "r";

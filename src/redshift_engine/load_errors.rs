@@ -3,11 +3,22 @@
 use std::borrow::Cow;
 
 use crate::decode::reject::RejectReason;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::input::RecordKind;
 use crate::model::StagingColumn;
 use crate::output::RejectLine;
 use crate::warehouse::connect::session::ResultRow;
+use crate::warehouse::query_result::unexpected_result;
+
+/// The maximum length of `raw_line`, in characters (the page "STL_LOAD_ERRORS"). Trailing blanks are not known.
+const MAX_VIEW_TEXT_CHARS: usize = 1000;
+
+/// "Input data exceeded the acceptable range for the data type" (Amazon Redshift Database Developer Guide, "Load error
+/// reference"): for a text column, its length.
+const VALUE_TOO_LONG: u32 = 1204;
+
+/// "Contains invalid or unsupported UTF8 codepoints" (the same page).
+const INVALID_UTF8: u32 = 1220;
 
 /// A record that COPY could not read, as a load error view shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,10 +42,7 @@ impl LoadError {
     /// # Errors
     /// Returns an error if the row has another shape.
     pub(super) fn parse(row: ResultRow) -> Result<Self> {
-        let unreadable = || {
-            Error::failed("the warehouse returned an unexpected result")
-                .with_reason("cannot read the load errors of COPY")
-        };
+        let unreadable = || unexpected_result("the load errors of COPY");
         let Ok([object, line, column, code, message, text]) = <[Option<String>; 6]>::try_from(row)
         else {
             return Err(unreadable());
@@ -52,12 +60,17 @@ impl LoadError {
         })
     }
 
+    /// Returns true if the view has only the beginning of the record, or nothing.
+    pub(super) fn is_cut(&self) -> bool {
+        self.text.is_empty() || self.text.chars().count() >= MAX_VIEW_TEXT_CHARS
+    }
+
     /// Returns the reason of the reject. Everything that is not about the encoding or the length of a value is about the
     /// syntax of the record.
     pub(super) fn reason(&self) -> RejectReason {
         match self.code {
-            1204 => RejectReason::TooLong,
-            1220 => RejectReason::Encoding,
+            VALUE_TOO_LONG => RejectReason::TooLong,
+            INVALID_UTF8 => RejectReason::Encoding,
             _ => RejectReason::Syntax,
         }
     }

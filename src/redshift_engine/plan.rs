@@ -71,11 +71,11 @@ pub(super) fn raw_statements(
 
 /// Returns the schemas of the records.
 fn records() -> [&'static RecordSchema; 2] {
-    [RecordKind::Song, RecordKind::Log].map(record_schema)
+    RecordKind::ALL.map(record_schema)
 }
 
 /// Returns the number of errors at which a COPY fails: one more than are tolerated. A percentage is checked afterwards.
-fn max_error(max_rejects: MaxRejects) -> u32 {
+pub(super) fn max_error(max_rejects: MaxRejects) -> u32 {
     match max_rejects {
         MaxRejects::Count(count) => {
             let count = u32::try_from(count).unwrap_or(MAX_MAX_ERROR);

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::warehouse::connect::session::ResultRow;
+use crate::warehouse::query_result::unexpected_result;
 
 /// What became of the copied records of one kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -24,10 +25,7 @@ impl RecordCounts {
     /// # Errors
     /// Returns an error if they are missing, or if they do not add up.
     pub(super) fn find(rows: &[ResultRow], record: &str) -> Result<Self> {
-        let unreadable = || {
-            Error::failed("the warehouse returned an unexpected result")
-                .with_reason(format!("cannot read the counts of the {record} records"))
-        };
+        let unreadable = || unexpected_result(&format!("the counts of the {record} records"));
         let row = rows
             .iter()
             .find(|row| matches!(row.first(), Some(Some(name)) if name == record))
@@ -50,7 +48,9 @@ impl RecordCounts {
             return Err(Error::failed(format!(
                 "the counts of the {record} records do not add up: {counts:?}"
             ))
-            .with_hint("the warehouse is unchanged; this is a bug of sparkify"));
+            .with_hint(
+                "the warehouse is unchanged; please report this bug, with the output of -vv",
+            ));
         }
         Ok(counts)
     }

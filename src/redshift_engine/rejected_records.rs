@@ -4,10 +4,12 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
+use crate::decode::reject::MAX_REJECT_TEXT_BYTES;
 use crate::error::{Error, Result};
 use crate::input::RecordKind;
 use crate::model::StagingColumn;
 use crate::output::RejectLine;
+use crate::warehouse::query_result::unexpected_result;
 
 /// A record that was copied, and that a check rejected.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +19,8 @@ pub(super) struct RejectedRecord {
     detail: String,
     /// A JSON object with the copied values, all of them as texts. Keys without a value are absent.
     text: String,
+    /// The length of that object, of which the text is the beginning.
+    bytes: usize,
 }
 
 impl RejectedRecord {
@@ -36,11 +40,15 @@ impl RejectedRecord {
             let value = Value::String((*value)?.to_owned());
             Some((column.key.to_owned(), value))
         });
+        let mut text = Value::Object(fields.collect::<Map<_, _>>()).to_string();
+        let bytes = text.len();
+        text.truncate(text.floor_char_boundary(MAX_REJECT_TEXT_BYTES));
         Ok(Self {
             reason: (*reason).to_owned(),
             key: (*key).to_owned(),
             detail: (*detail).to_owned(),
-            text: Value::Object(fields.collect::<Map<_, _>>()).to_string(),
+            text,
+            bytes,
         })
     }
 
@@ -61,10 +69,10 @@ impl RejectedRecord {
             object: place.file.into(),
             line: place.line,
             offset: 0,
-            bytes: self.text.len() as u64,
+            bytes: self.bytes as u64,
             text: Some(self.text.as_str().into()),
             text_base64: None,
-            truncated: false,
+            truncated: self.text.len() < self.bytes,
         }
     }
 
@@ -84,8 +92,7 @@ pub(super) struct RejectPlace<'a> {
 }
 
 fn unreadable() -> Error {
-    Error::failed("the warehouse returned an unexpected result")
-        .with_reason("cannot read the rejected records")
+    unexpected_result("the rejected records")
 }
 
 #[cfg(test)]
@@ -123,6 +130,25 @@ mod tests {
         );
         assert!(line.is_replayable());
         assert_eq!(record.describe(), "type of ts: not a number");
+    }
+
+    #[test]
+    fn long_text_is_cut() {
+        let long = "é".repeat(MAX_REJECT_TEXT_BYTES);
+        let row = [
+            Some("type"),
+            Some("ts"),
+            Some("x"),
+            Some(&*long),
+            None,
+            None,
+        ];
+        let record = RejectedRecord::parse(&row, &columns()).unwrap();
+        let place = RejectPlace { file: "f", line: 1 };
+        let line = record.to_reject_line("R", RecordKind::Log, place);
+        assert!(!line.is_replayable());
+        assert!(line.text.unwrap().len() <= MAX_REJECT_TEXT_BYTES);
+        assert!(line.bytes > long.len() as u64);
     }
 
     #[test]

@@ -17,6 +17,8 @@ use crate::pipeline::{
 pub(super) struct KindCounts<'a> {
     /// The report of the listed objects.
     pub listed: &'a InputReport,
+    /// The number of copied records so far.
+    pub copied_rows: u64,
     /// What became of the copied records. `None` if the copy did not end.
     pub copied: Option<RecordCounts>,
     /// The rejects.
@@ -26,11 +28,10 @@ pub(super) struct KindCounts<'a> {
 impl KindCounts<'_> {
     /// Returns the report of the input.
     pub(super) fn report(&self) -> InputReport {
-        let copied = self.copied.unwrap_or_default();
-        // The rejects of COPY were not copied.
-        let not_copied = self.rejects.count - copied.rejected;
+        // The rejects of COPY were not copied, and those of the checks were.
+        let checked = self.copied.map_or(0, |copied| copied.rejected);
         InputReport {
-            records: copied.staged + not_copied,
+            records: self.copied_rows + self.rejects.count - checked,
             rejected: self.rejects.count,
             rejected_by_reason: self.rejects.by_reason.clone(),
             ..self.listed.clone()

@@ -6,7 +6,7 @@ use chrono::Utc;
 
 use super::engine_run::{EngineRun, StagedStar};
 use super::plan::raw_statements;
-use super::raw_source::RawSource;
+use super::raw_records::RawRecords;
 use crate::config::{OutputArrangement, RedshiftEngineOptions, RunConfig};
 use crate::error::{Error, Result};
 use crate::input::RecordKind;
@@ -80,8 +80,11 @@ pub(crate) fn run(
         Err(failure) => return Err(end_failed_run(staging, failure)),
     };
     progress.finish_phase();
-    if let Some(warning) = staging.publish_reported()? {
-        progress.warn(&warning.to_string());
+    // The load is committed, whatever happens to latest.json.
+    match staging.publish_reported() {
+        Ok(None) => {}
+        Ok(Some(warning)) => progress.warn(&warning.to_string()),
+        Err(error) => progress.warn(&format!("the load is committed, but {error}")),
     }
     tracing::info!(run = %report.run, %location, "published the report");
     Ok(RedshiftRun {
@@ -113,14 +116,13 @@ fn upload_and_load(
     load: WarehouseLoad<'_>,
 ) -> std::result::Result<(RunReport, LoadReport), EngineFailure> {
     plan.upload(staging.store())?;
-    let mut source = RawSource::new(run, input, plan, staging);
+    let mut source = RawRecords::new(run, input, plan, staging);
     let loaded = load.execute(&mut source, run.progress);
     run.progress.finish_phase();
     match (loaded, source.take_report()) {
         (Ok(load), Some(report)) => Ok((report, load)),
-        (Ok(_), None) => Err(Error::failed("the load has no report")
-            .with_reason("nothing was committed")
-            .into()),
+        #[expect(clippy::panic, reason = "the report is written before the COMMIT")]
+        (Ok(_), None) => panic!("a load that is committed has a report"),
         (Err(error), Some(_)) => Err(EngineFailure::MaybeCommitted(error)),
         (Err(error), None) => Err(EngineFailure::Unchanged(
             source.take_failure().unwrap_or_else(|| error.into()),

@@ -20,7 +20,7 @@ pub(crate) mod load_log;
 mod lock_wait;
 mod lost_tables;
 pub(crate) mod query;
-mod query_result;
+pub(crate) mod query_result;
 pub(crate) mod sql;
 mod upgrade;
 

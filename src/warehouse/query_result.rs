@@ -10,7 +10,7 @@ use super::connect::session::ResultRow;
 use crate::error::{Error, Result};
 
 /// Builds the error for a result without the values that a query asks for; `expected` names them.
-pub(super) fn unexpected_result(expected: &str) -> Error {
+pub(crate) fn unexpected_result(expected: &str) -> Error {
     Error::failed("the warehouse returned an unexpected result")
         .with_reason(format!("cannot read {expected}"))
 }

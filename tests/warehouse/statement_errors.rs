@@ -39,6 +39,12 @@ fn sqlstate_and_message_determine_class_and_hint() {
         ("XX000", "ERROR: 1023", Conflict, ""),
         (
             "XX000",
+            "S3ServiceException: cannot read s3://bucket/20261130T102310230Z-1/a.json",
+            Fatal,
+            "XX000",
+        ),
+        (
+            "XX000",
             "could not complete because of conflict with concurrent transaction",
             Conflict,
             "",

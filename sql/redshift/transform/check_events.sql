@@ -1,4 +1,4 @@
--- Separates the valid events from the rejected ones, by the same rules as the engine of sparkify run.
+-- Separates the valid events from the rejected ones, by the same rules as sparkify run --engine in-process.
 --
 -- Usage: after copy.sql; staging.sql has the whole command.
 --
@@ -7,10 +7,10 @@
 
 \set ON_ERROR_STOP on
 
--- The records that the filter keeps, with their numbers as far as these are plain: a number with an exponent or many
--- digits is null here, and so is what is no number. Only plain digits are cast. 0.0 is added because -0.0 is 0.0 in all
--- tables.
-CREATE TEMP TABLE kept_events AS
+-- The records that the filter selects, with their numbers as far as these are plain: a number with an exponent or many
+-- digits is null here, and so is text that is not a number. Only plain digits are cast. 0.0 is added because -0.0 is
+-- 0.0 in all tables.
+CREATE TEMP TABLE selected_events AS
 SELECT
     artist, auth, firstname, gender, iteminsession, lastname, length, level, location, method, page, registration,
     sessionid, song, status, ts, useragent, userid,
@@ -22,19 +22,25 @@ SELECT
     ) AS ts_number,
     CAST(
         CASE
-            WHEN userid ~ '^-?(0|[1-9][0-9]*)([.]0+)?$' AND LENGTH(userid) <= 9
+            WHEN
+                userid ~ '^-?(0|[1-9][0-9]*)([.]0+)?$'
+                AND (LENGTH(userid) <= 9 OR (LENGTH(userid) = 10 AND userid <= '2147483647'))
                 THEN SPLIT_PART(userid, '.', 1)
         END AS INTEGER
     ) AS userid_number,
     CAST(
         CASE
-            WHEN sessionid ~ '^-?(0|[1-9][0-9]*)([.]0+)?$' AND LENGTH(sessionid) <= 9
+            WHEN
+                sessionid ~ '^-?(0|[1-9][0-9]*)([.]0+)?$'
+                AND (LENGTH(sessionid) <= 9 OR (LENGTH(sessionid) = 10 AND sessionid <= '2147483647'))
                 THEN SPLIT_PART(sessionid, '.', 1)
         END AS INTEGER
     ) AS sessionid_number,
     CAST(
         CASE
-            WHEN iteminsession ~ '^-?(0|[1-9][0-9]*)([.]0+)?$' AND LENGTH(iteminsession) <= 9
+            WHEN
+                iteminsession ~ '^-?(0|[1-9][0-9]*)([.]0+)?$'
+                AND (LENGTH(iteminsession) <= 9 OR (LENGTH(iteminsession) = 10 AND iteminsession <= '2147483647'))
                 THEN SPLIT_PART(iteminsession, '.', 1)
         END AS INTEGER
     ) AS iteminsession_number,
@@ -60,19 +66,17 @@ SELECT
     CAST(gender AS VARCHAR(16)) AS gender,
     CAST(location AS VARCHAR(512)) AS location,
     CAST(useragent AS VARCHAR(1024)) AS useragent,
-    song,
-    artist,
     length_number AS length,
     TIMESTAMP 'epoch'
         + ts_number / 86400000 * INTERVAL '1 day'
         + MOD(ts_number, 86400000) / 1000 * INTERVAL '1 second'
-        + MOD(ts_number, 1000) * INTERVAL '1 millisecond' AS ts_time,
+        + MOD(ts_number, 1000) * INTERVAL '0.001 second' AS ts_time,
     FNV_HASH(iteminsession_number, FNV_HASH(sessionid_number, FNV_HASH(ts_number, FNV_HASH(userid_number)))) AS songplay_id,
     CASE
         WHEN song IS NOT NULL AND artist IS NOT NULL
             THEN FNV_HASH(artist, FNV_HASH(CAST(0 AS SMALLINT), FNV_HASH(song)))
     END AS song_key
-FROM kept_events
+FROM selected_events
 WHERE
     ts_number BETWEEN -62135596800000 AND 253402300799999
     AND userid_number IS NOT NULL
@@ -91,7 +95,7 @@ CREATE TEMP TABLE unusual_events AS
 SELECT
     artist, auth, firstname, gender, iteminsession, lastname, length, level, location, method, page, registration,
     sessionid, song, status, ts, useragent, userid
-FROM kept_events
+FROM selected_events
 WHERE
     CASE
         WHEN
@@ -110,9 +114,9 @@ WHERE
         ELSE 'unusual'
     END = 'unusual';
 
--- The numbers of these records, as a sign, significant digits and a power of ten: 0.SIGNIFICANT times ten to the power
--- of magnitude. Zero has no significant digits. An exponent of more than eight digits is as good as 99999999, because
--- no text has as many digits.
+-- The numbers of the unusual records, as a sign, significant digits and a power of ten: 0.SIGNIFICANT times ten to the
+-- power of magnitude. Zero has no significant digits. An exponent of more than eight digits is as good as 99999999,
+-- because no text has as many digits.
 CREATE TEMP TABLE event_number_parts AS
 SELECT
     number_text,
@@ -156,10 +160,10 @@ FROM (
     ) AS halves
 ) AS parts;
 
--- Their values. integer_value is null if a number is no integer of 64 bits, and double_value if it is too large for a
--- double. The long literals are the smallest number that is rounded to infinity (2^1024 - 2^970) and the largest that
--- is rounded to zero (2^-1075). Numbers with more than 800 significant digits have a 1 in place of the others, which
--- does not change how they are rounded.
+-- The values of the numbers. integer_value is null if a number is not a 64-bit integer, and double_value if it is too
+-- large for a double. The long literals are the smallest number that is rounded to infinity (2^1024 - 2^970) and the
+-- largest that is rounded to zero (2^-1075). Numbers with more than 800 significant digits have a 1 in place of the
+-- others, which does not change how they are rounded.
 CREATE TEMP TABLE event_numbers AS
 SELECT
     number_text,
@@ -203,15 +207,15 @@ SELECT
                 )
                 THEN NULL
             WHEN LENGTH(significant) > 800
-                THEN sign || LEFT(significant, 800) || '1e' || CAST(magnitude - 801 AS VARCHAR(9))
-            ELSE sign || significant || 'e' || CAST(magnitude - LENGTH(significant) AS VARCHAR(9))
+                THEN sign || LEFT(significant, 800) || '1e' || CAST(magnitude - 801 AS VARCHAR(12))
+            ELSE sign || significant || 'e' || CAST(magnitude - LENGTH(significant) AS VARCHAR(12))
         END AS DOUBLE PRECISION
     ) AS double_value
 FROM event_number_parts;
 
--- What is wrong with these records, if anything. A problem begins with the place of its reason and the number of its
--- field, so that the smallest is the one that a record is rejected for.
-CREATE TEMP TABLE judged_events AS
+-- The first problem of each unusual record; null if it is valid. A problem begins with the place of its reason and the
+-- number of its field, so that the smallest is the one that a record is rejected for.
+CREATE TEMP TABLE checked_events AS
 SELECT
     u.artist, u.auth, u.firstname, u.gender, u.iteminsession, u.lastname, u.length, u.level, u.location, u.method,
     u.page, u.registration, u.sessionid, u.song, u.status, u.ts, u.useragent, u.userid,
@@ -318,10 +322,10 @@ SELECT
     SPLIT_PART(problem, '|', 4) AS reject_detail,
     artist, auth, firstname, gender, iteminsession, lastname, length, level, location, method, page, registration,
     sessionid, song, status, ts, useragent, userid
-FROM judged_events
+FROM checked_events
 WHERE problem IS NOT NULL;
 
--- All others of these records are valid.
+-- Unusual records without a problem are valid.
 INSERT INTO valid_events
 SELECT
     ts_number AS ts,
@@ -334,17 +338,15 @@ SELECT
     CAST(gender AS VARCHAR(16)) AS gender,
     CAST(location AS VARCHAR(512)) AS location,
     CAST(useragent AS VARCHAR(1024)) AS useragent,
-    song,
-    artist,
     length_number AS length,
     TIMESTAMP 'epoch'
         + ts_number / 86400000 * INTERVAL '1 day'
         + MOD(ts_number, 86400000) / 1000 * INTERVAL '1 second'
-        + MOD(ts_number, 1000) * INTERVAL '1 millisecond' AS ts_time,
+        + MOD(ts_number, 1000) * INTERVAL '0.001 second' AS ts_time,
     FNV_HASH(iteminsession_number, FNV_HASH(sessionid_number, FNV_HASH(ts_number, FNV_HASH(userid_number)))) AS songplay_id,
     CASE
         WHEN song IS NOT NULL AND artist IS NOT NULL
             THEN FNV_HASH(artist, FNV_HASH(CAST(0 AS SMALLINT), FNV_HASH(song)))
     END AS song_key
-FROM judged_events
+FROM checked_events
 WHERE problem IS NULL;

@@ -1,4 +1,4 @@
--- Separates the valid songs from the rejected ones, by the same rules as the engine of sparkify run.
+-- Separates the valid songs from the rejected ones, by the same rules as sparkify run --engine in-process.
 --
 -- Usage: after copy.sql; staging.sql has the whole command.
 --
@@ -7,10 +7,10 @@
 
 \set ON_ERROR_STOP on
 
--- The records that the filter keeps, with their numbers as far as these are plain: a number with an exponent or many
--- digits is null here, and so is what is no number. Only plain digits are cast. 0.0 is added because -0.0 is 0.0 in all
--- tables.
-CREATE TEMP TABLE kept_songs AS
+-- The records that the filter selects, with their numbers as far as these are plain: a number with an exponent or many
+-- digits is null here, and so is text that is not a number. Only plain digits are cast. 0.0 is added because -0.0 is
+-- 0.0 in all tables.
+CREATE TEMP TABLE selected_songs AS
 SELECT
     artist_id, artist_latitude, artist_location, artist_longitude, artist_name, duration, num_songs, song_id,
     title, year,
@@ -28,7 +28,9 @@ SELECT
     ) + 0.0 AS artist_longitude_number,
     CAST(
         CASE
-            WHEN year ~ '^-?(0|[1-9][0-9]*)([.]0+)?$' AND LENGTH(year) <= 9
+            WHEN
+                year ~ '^-?(0|[1-9][0-9]*)([.]0+)?$'
+                AND (LENGTH(year) <= 9 OR (LENGTH(year) = 10 AND year <= '2147483647'))
                 THEN SPLIT_PART(year, '.', 1)
         END AS INTEGER
     ) AS year_number,
@@ -53,7 +55,7 @@ SELECT
     year_number AS year,
     duration_number AS duration,
     FNV_HASH(artist_name, FNV_HASH(CAST(0 AS SMALLINT), FNV_HASH(title))) AS song_key
-FROM kept_songs
+FROM selected_songs
 WHERE
     OCTET_LENGTH(song_id) <= 32
     AND OCTET_LENGTH(title) <= 1024
@@ -70,7 +72,7 @@ CREATE TEMP TABLE unusual_songs AS
 SELECT
     artist_id, artist_latitude, artist_location, artist_longitude, artist_name, duration, num_songs, song_id,
     title, year
-FROM kept_songs
+FROM selected_songs
 WHERE
     CASE
         WHEN
@@ -87,9 +89,9 @@ WHERE
         ELSE 'unusual'
     END = 'unusual';
 
--- The numbers of these records, as a sign, significant digits and a power of ten: 0.SIGNIFICANT times ten to the power
--- of magnitude. Zero has no significant digits. An exponent of more than eight digits is as good as 99999999, because
--- no text has as many digits.
+-- The numbers of the unusual records, as a sign, significant digits and a power of ten: 0.SIGNIFICANT times ten to the
+-- power of magnitude. Zero has no significant digits. An exponent of more than eight digits is as good as 99999999,
+-- because no text has as many digits.
 CREATE TEMP TABLE song_number_parts AS
 SELECT
     number_text,
@@ -130,10 +132,10 @@ FROM (
     ) AS halves
 ) AS parts;
 
--- Their values. integer_value is null if a number is no integer of 64 bits, and double_value if it is too large for a
--- double. The long literals are the smallest number that is rounded to infinity (2^1024 - 2^970) and the largest that
--- is rounded to zero (2^-1075). Numbers with more than 800 significant digits have a 1 in place of the others, which
--- does not change how they are rounded.
+-- The values of the numbers. integer_value is null if a number is not a 64-bit integer, and double_value if it is too
+-- large for a double. The long literals are the smallest number that is rounded to infinity (2^1024 - 2^970) and the
+-- largest that is rounded to zero (2^-1075). Numbers with more than 800 significant digits have a 1 in place of the
+-- others, which does not change how they are rounded.
 CREATE TEMP TABLE song_numbers AS
 SELECT
     number_text,
@@ -177,15 +179,15 @@ SELECT
                 )
                 THEN NULL
             WHEN LENGTH(significant) > 800
-                THEN sign || LEFT(significant, 800) || '1e' || CAST(magnitude - 801 AS VARCHAR(9))
-            ELSE sign || significant || 'e' || CAST(magnitude - LENGTH(significant) AS VARCHAR(9))
+                THEN sign || LEFT(significant, 800) || '1e' || CAST(magnitude - 801 AS VARCHAR(12))
+            ELSE sign || significant || 'e' || CAST(magnitude - LENGTH(significant) AS VARCHAR(12))
         END AS DOUBLE PRECISION
     ) AS double_value
 FROM song_number_parts;
 
--- What is wrong with these records, if anything. A problem begins with the place of its reason and the number of its
--- field, so that the smallest is the one that a record is rejected for.
-CREATE TEMP TABLE judged_songs AS
+-- The first problem of each unusual record; null if it is valid. A problem begins with the place of its reason and the
+-- number of its field, so that the smallest is the one that a record is rejected for.
+CREATE TEMP TABLE checked_songs AS
 SELECT
     u.artist_id, u.artist_latitude, u.artist_location, u.artist_longitude, u.artist_name, u.duration, u.num_songs,
     u.song_id, u.title, u.year,
@@ -266,10 +268,10 @@ SELECT
     SPLIT_PART(problem, '|', 4) AS reject_detail,
     artist_id, artist_latitude, artist_location, artist_longitude, artist_name, duration, num_songs, song_id,
     title, year
-FROM judged_songs
+FROM checked_songs
 WHERE problem IS NOT NULL;
 
--- All others of these records are valid.
+-- Unusual records without a problem are valid.
 INSERT INTO valid_songs
 SELECT
     CAST(song_id AS VARCHAR(32)) AS song_id,
@@ -282,5 +284,5 @@ SELECT
     year_number AS year,
     duration_number AS duration,
     FNV_HASH(artist_name, FNV_HASH(CAST(0 AS SMALLINT), FNV_HASH(title))) AS song_key
-FROM judged_songs
+FROM checked_songs
 WHERE problem IS NULL;

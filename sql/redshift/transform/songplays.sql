@@ -32,13 +32,14 @@ GROUP BY songplay_id
 HAVING COUNT(*) > 1;
 
 -- Of several deliveries of an event the smallest is taken, by level, location, user_agent, song_key and duration, null
--- last. Only repeated deliveries have to be sorted. An event that lacks a value of the key of state_songs has no key.
+-- last. Only repeated deliveries have to be sorted. An event without song, artist or length matches no row of
+-- state_songs.
 CREATE TEMP TABLE picked_songplays AS
 SELECT
     v.songplay_id, v.ts_time AS start_time, v.userid AS user_id, v.level, v.sessionid AS session_id, v.location,
     v.useragent AS user_agent,
-    CASE WHEN v.song IS NOT NULL AND v.artist IS NOT NULL AND v.length IS NOT NULL THEN v.song_key END AS song_key,
-    CASE WHEN v.song IS NOT NULL AND v.artist IS NOT NULL AND v.length IS NOT NULL THEN v.length END AS duration
+    CASE WHEN v.song_key IS NOT NULL AND v.length IS NOT NULL THEN v.song_key END AS song_key,
+    CASE WHEN v.song_key IS NOT NULL AND v.length IS NOT NULL THEN v.length END AS duration
 FROM valid_events v
 LEFT JOIN repeated_songplays r ON r.songplay_id = v.songplay_id
 WHERE r.songplay_id IS NULL
@@ -57,8 +58,8 @@ FROM (
         SELECT
             v.songplay_id, v.ts_time AS start_time, v.userid AS user_id, v.level, v.sessionid AS session_id,
             v.location, v.useragent AS user_agent,
-            CASE WHEN v.song IS NOT NULL AND v.artist IS NOT NULL AND v.length IS NOT NULL THEN v.song_key END AS song_key,
-            CASE WHEN v.song IS NOT NULL AND v.artist IS NOT NULL AND v.length IS NOT NULL THEN v.length END AS duration
+            CASE WHEN v.song_key IS NOT NULL AND v.length IS NOT NULL THEN v.song_key END AS song_key,
+            CASE WHEN v.song_key IS NOT NULL AND v.length IS NOT NULL THEN v.length END AS duration
         FROM repeated_songplays r
         JOIN valid_events v ON v.songplay_id = r.songplay_id
     ) AS candidates

@@ -1,4 +1,4 @@
--- Fills the staged table of source_objects, from the valid records.
+-- Fills the staged table of source_objects, from the list of objects and the counts of records.
 --
 -- Usage: after the checks, in the order of the command in staging.sql.
 

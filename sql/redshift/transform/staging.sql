@@ -9,8 +9,8 @@
 --     -v source_list=s3://BUCKET/PREFIX/source_objects.manifest \
 --     -v songs_manifest=s3://BUCKET/PREFIX/songs.manifest \
 --     -v songs_jsonpaths=s3://BUCKET/PREFIX/songs.jsonpaths \
---     -v events_manifest=s3://BUCKET/PREFIX/events.manifest \
---     -v events_jsonpaths=s3://BUCKET/PREFIX/events.jsonpaths \
+--     -v events_manifest=s3://BUCKET/PREFIX/logs.manifest \
+--     -v events_jsonpaths=s3://BUCKET/PREFIX/logs.jsonpaths \
 --     -f sql/redshift/stage.sql \
 --     -f sql/redshift/transform/staging.sql \
 --     -f sql/redshift/transform/copy.sql \
@@ -37,7 +37,8 @@
 
 \set ON_ERROR_STOP on
 
--- The raw records: all values as text, null if a record lacks the key.
+-- The raw records: all values as text, null if a record lacks the key. They are distributed evenly, because by default
+-- each node has a whole copy of a table until that is large.
 CREATE TEMP TABLE staging_songs (
     artist_id        VARCHAR(65535),
     artist_latitude  VARCHAR(65535),
@@ -49,7 +50,8 @@ CREATE TEMP TABLE staging_songs (
     song_id          VARCHAR(65535),
     title            VARCHAR(65535),
     year             VARCHAR(65535)
-);
+)
+DISTSTYLE EVEN;
 
 CREATE TEMP TABLE staging_events (
     artist        VARCHAR(65535),
@@ -70,16 +72,18 @@ CREATE TEMP TABLE staging_events (
     ts            VARCHAR(65535),
     useragent     VARCHAR(65535),
     userid        VARCHAR(65535)
-);
+)
+DISTSTYLE EVEN;
 
 -- The objects that the records are copied from.
 CREATE TEMP TABLE staging_objects (
     kind   VARCHAR(16) NOT NULL,
     object VARCHAR(4096) NOT NULL,
     etag   VARCHAR(256) NOT NULL
-);
+)
+DISTSTYLE EVEN;
 
--- The records that COPY could not read, by object. Its error views know them.
+-- The number of records of each object that COPY could not read. sparkify fills it; with psql it stays empty.
 CREATE TEMP TABLE copy_rejects (
     kind             VARCHAR(16) NOT NULL,
     object           VARCHAR(4096) NOT NULL,

@@ -15,8 +15,6 @@ const HINT: &str = "check --log-jsonpath, or LOG_JSONPATH in the --config file";
 /// A JSONPaths file that was given by the user, after it was checked.
 #[derive(Debug, Clone)]
 pub struct GivenJsonPaths {
-    /// Where it is.
-    pub(super) location: Location,
     /// The contents.
     pub(super) json: Vec<u8>,
     /// The columns of its paths, in their order.
@@ -52,7 +50,6 @@ impl GivenJsonPaths {
         let keys = check_jsonpaths(&json, record).map_err(refused)?;
         tracing::debug!(%location, "checked the JSONPaths file");
         Ok(Self {
-            location: location.clone(),
             columns: keys.into_iter().map(staging_column_name).collect(),
             json,
         })

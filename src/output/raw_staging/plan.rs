@@ -74,17 +74,12 @@ impl<'a> RawStagingPlan<'a> {
                 if objects == 0 {
                     continue;
                 }
-                let jsonpaths = match given.map(|given| &given.location) {
-                    Some(location @ Location::S3 { .. }) => location.to_string(),
-                    // A local one is written in place of the own one.
-                    Some(Location::Local(_)) | None => url(RawStagingObject::JsonPaths(kind)),
-                };
                 let keys = || source.record.known_keys().into_iter();
                 plan.copies.push(RawCopy {
                     kind,
                     compression: compression.map(copy_parameter),
                     manifest: url(RawStagingObject::Manifest { kind, compression }),
-                    jsonpaths,
+                    jsonpaths: url(RawStagingObject::JsonPaths(kind)),
                     columns: given.map_or_else(
                         || keys().map(staging_column_name).collect(),
                         |given| given.columns.clone(),

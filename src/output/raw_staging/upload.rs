@@ -1,4 +1,4 @@
-//! Writes what is planned. Lists are written while they are made, so that memory does not hold them.
+//! Uploads the objects of a plan. Lists are streamed, so that memory does not hold them.
 
 use std::io::{self, BufWriter, Write};
 
@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::input::InputCompression;
 use crate::output::copy_manifest::write_json_manifest;
 use crate::output::layout::{RawStagingObject, RunObject};
-use crate::storage::{Location, PutMode, Store};
+use crate::storage::{PutMode, Store};
 
 /// The bytes that are passed to the store at once.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -30,7 +30,7 @@ impl RawStagingPlan<'_> {
     /// # Errors
     /// Returns an error if an object cannot be written.
     pub fn upload(&self, run: &dyn Store) -> Result<()> {
-        let _span = tracing::info_span!("stage").entered();
+        let _span = tracing::info_span!("upload").entered();
         for source in self.sources {
             self.upload_source(run, source)?;
         }
@@ -75,11 +75,8 @@ impl RawStagingPlan<'_> {
         let json = match self.given_jsonpaths(kind) {
             None => jsonpaths_of_record(source.record)
                 .map_err(|e| Error::io("cannot write", run.display(&key).as_ref(), e.into()))?,
-            Some(given) => match given.location {
-                Location::Local(_) => given.json.clone(),
-                // COPY reads it where it is.
-                Location::S3 { .. } => return Ok(()),
-            },
+            // A copy of the file that was checked: the file itself may change before it is read.
+            Some(given) => given.json.clone(),
         };
         // An unconditional write has no other result.
         let _ = run.put(&key, json, PutMode::Overwrite)?;

@@ -46,9 +46,12 @@ pub struct StatementError {
     pub error: Error,
 }
 
-/// Texts by which a conflict is recognized in Redshift, which has no SQLSTATE for it.
-const REDSHIFT_CONFLICT_MESSAGES: [&str; 3] = [
-    "1023",
+/// The complete message of a conflict in Redshift, which has no SQLSTATE for it. Other messages may contain the number: the
+/// URL of an object, for example.
+const REDSHIFT_CONFLICT_NUMBER: &str = "1023";
+
+/// Texts by which a conflict is recognized in other messages of Redshift.
+const REDSHIFT_CONFLICT_MESSAGES: [&str; 2] = [
     "Serializable isolation violation",
     "could not complete because of conflict with concurrent transaction",
 ];
@@ -124,10 +127,11 @@ fn error_class(db_error: &DbError) -> ErrorClass {
         "40001" | "40P01" | "55P03" => true,
         // Two sessions create the same table at the same time.
         "23505" => message.contains("pg_type_typname") || message.contains("pg_class_relname"),
-        // Only for this SQLSTATE, because in other messages 1023 may be a value.
-        "XX000" => REDSHIFT_CONFLICT_MESSAGES
-            .iter()
-            .any(|text| message.contains(text)),
+        "XX000" => {
+            let mut texts = REDSHIFT_CONFLICT_MESSAGES.iter();
+            let number = message.trim_start_matches("ERROR:").trim();
+            number == REDSHIFT_CONFLICT_NUMBER || texts.any(|text| message.contains(text))
+        }
         _ => false,
     };
     match code {

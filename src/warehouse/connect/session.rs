@@ -1,6 +1,7 @@
 //! Opens a session with a warehouse and runs statements in it.
 
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -30,7 +31,14 @@ pub(crate) type ResultRow = Vec<Option<String>>;
 pub struct WarehouseSession {
     client: Client,
     dialect: Dialect,
+    notices: Notices,
 }
+
+/// The notices that the server has sent since they were read.
+type Notices = Arc<Mutex<Vec<String>>>;
+
+/// The maximum number of notices that are kept. A COPY sends one or two.
+const MAX_NOTICES: usize = 100;
 
 impl WarehouseSession {
     /// Connects and logs in, and checks that the server is the kind of warehouse that the URL names.
@@ -40,10 +48,12 @@ impl WarehouseSession {
     /// warehouse.
     pub fn open(connection: &ConnectionConfig) -> Result<Self> {
         let _span = tracing::info_span!("connect", warehouse = %connection).entered();
-        let client = connect_with_timeout(connection)?;
+        let notices = Notices::default();
+        let client = connect_with_timeout(connection, &notices)?;
         let mut session = Self {
             client,
             dialect: connection.dialect,
+            notices,
         };
         session.ensure_dialect(connection)?;
         if connection.dialect == Dialect::Postgres {
@@ -127,6 +137,12 @@ impl WarehouseSession {
         })
     }
 
+    /// Returns the notices that the server has sent since the last call.
+    pub fn take_notices(&mut self) -> Vec<String> {
+        let mut notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *notices)
+    }
+
     /// Returns the details of the last COPY error of this session. A cluster may lack some of the views, and the user
     /// may lack the permission to read them.
     fn last_copy_error(&mut self, last_copy: u64) -> Option<String> {
@@ -145,14 +161,16 @@ impl WarehouseSession {
     /// Returns an error if the query fails.
     pub fn query(&mut self, sql: &str) -> std::result::Result<Vec<ResultRow>, StatementError> {
         let row = |message: &SimpleQueryMessage| match message {
-            SimpleQueryMessage::Row(row) => Some(
-                (0..row.len())
-                    .map(|i| row.get(i).map(str::to_owned))
-                    .collect(),
-            ),
+            SimpleQueryMessage::Row(row) => {
+                // A text that a system view has cut may end within a character.
+                let fields = (0..row.len()).map(|i| Ok(row.try_get(i)?.map(str::to_owned)));
+                Some(fields.collect::<std::result::Result<ResultRow, _>>())
+            }
             _ => None,
         };
-        Ok(self.simple_query(sql)?.iter().filter_map(row).collect())
+        let rows = self.simple_query(sql)?;
+        let rows: std::result::Result<_, _> = rows.iter().filter_map(row).collect();
+        rows.map_err(statement_error)
     }
 
     fn simple_query(
@@ -246,8 +264,15 @@ fn affected_rows(messages: &[SimpleQueryMessage]) -> u64 {
 ///
 /// The driver limits the time of the TCP connection only, and would wait forever for a server that accepts the
 /// connection and does not answer. So a thread connects, and is abandoned when the time is up.
-fn connect_with_timeout(connection: &ConnectionConfig) -> Result<Client> {
-    let config = driver_config(connection);
+fn connect_with_timeout(connection: &ConnectionConfig, notices: &Notices) -> Result<Client> {
+    let mut config = driver_config(connection);
+    let received = Arc::clone(notices);
+    config.notice_callback(move |notice| {
+        let mut notices = received.lock().unwrap_or_else(PoisonError::into_inner);
+        if notices.len() < MAX_NOTICES {
+            notices.push(notice.message().to_owned());
+        }
+    });
     let tls_connector = match connection.tls.mode {
         TlsMode::Disable => None,
         // A Unix socket needs no TLS, and PostgreSQL supports none on it.

@@ -46,7 +46,7 @@ impl WarehouseLoad<'_> {
                 });
             };
             let Some(delay) = failures.delay_after(attempt, &failure) else {
-                return Err(self.load_error(&source.name(), failure, &state));
+                return Err(self.load_error(source, failure, &state));
             };
             progress.warn(&format!("{}; retrying the load", failure.error));
             std::thread::sleep(delay);
@@ -73,24 +73,26 @@ impl WarehouseLoad<'_> {
 
     fn load_error(
         &self,
-        source: &str,
+        source: &dyn LoadSource,
         failure: StatementError,
         state: &CrossAttemptState,
     ) -> Error {
         let error = Error::failed(format!(
-            "cannot load {source} into {}",
+            "cannot load {} into {}",
+            source.name(),
             self.warehouse.connection
         ))
         .with_source(failure.error);
+        let repeat = source.how_to_repeat();
         match (state.is_commit_sent, failure.class) {
-            (true, _) => error.with_hint(
-                "it is unknown whether the load was committed: load again, a repeated load changes nothing",
-            ),
-            (false, ErrorClass::Conflict) => {
-                error.with_hint("load again when the other transaction has finished")
-            }
+            (true, _) => error.with_hint(format!(
+                "it is unknown whether the load was committed: {repeat}, a repeated load changes nothing"
+            )),
+            (false, ErrorClass::Conflict) => error.with_hint(format!(
+                "{repeat} when the other transaction has finished"
+            )),
             (false, ErrorClass::ConnectionLost) => {
-                error.with_hint("the warehouse is unchanged; load again")
+                error.with_hint(format!("the warehouse is unchanged; {repeat}"))
             }
             (false, ErrorClass::Fatal) => error,
         }

@@ -37,6 +37,8 @@ pub(super) fn record_effect(changes: &mut ChangeCounts, effect: Effect, rows: u6
         | Effect::Alter(_)
         | Effect::Drop(_)
         | Effect::Temporary
+        | Effect::DropRaw(_)
+        | Effect::CreateRaw(_)
         | Effect::DropConstraints
         | Effect::Constraints
         | Effect::Copy(_)

@@ -97,6 +97,10 @@ impl LoadSource for DatasetSource<'_> {
         self.dataset.location().to_string()
     }
 
+    fn how_to_repeat(&self) -> &'static str {
+        "load again"
+    }
+
     fn bytes(&self) -> Option<u64> {
         let tables = SPARKIFY.dataset_tables();
         let bytes = tables.map(|table| self.dataset.table_report(table).bytes);

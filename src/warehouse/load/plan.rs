@@ -167,6 +167,8 @@ mod tests {
                 | Effect::Alter(_)
                 | Effect::Drop(_)
                 | Effect::Temporary
+                | Effect::DropRaw(_)
+                | Effect::CreateRaw(_)
                 | Effect::DropConstraints
                 | Effect::Constraints
                 | Effect::Commit => ("", None),

@@ -18,6 +18,9 @@ pub(crate) trait LoadSource {
     /// Returns the name of the source for messages.
     fn name(&self) -> String;
 
+    /// Returns what the user has to do to load the rows again, as a sentence without a full stop.
+    fn how_to_repeat(&self) -> &'static str;
+
     /// Returns the size of what the warehouse copies, in bytes, if the progress of the copy is known. Otherwise each
     /// statement is a phase of the progress.
     fn bytes(&self) -> Option<u64>;

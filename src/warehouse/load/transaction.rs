@@ -104,6 +104,8 @@ impl<'a> LoadTransaction<'a> {
             | Effect::Alter(_)
             | Effect::Drop(_)
             | Effect::Temporary
+            | Effect::DropRaw(_)
+            | Effect::CreateRaw(_)
             | Effect::DropConstraints
             | Effect::Constraints
             | Effect::Insert(_)
@@ -260,6 +262,8 @@ impl LoadStage {
             | Effect::Alter(_)
             | Effect::Drop(_)
             | Effect::Temporary
+            | Effect::DropRaw(_)
+            | Effect::CreateRaw(_)
             | Effect::DropConstraints
             | Effect::Constraints
             | Effect::Insert(_)

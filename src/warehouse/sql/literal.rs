@@ -16,6 +16,15 @@ pub(crate) fn quote_literal(text: &str) -> Result<String> {
     Ok(format!("'{}'", text.replace('\'', "''")))
 }
 
+/// Quotes any text as an expression that has the same meaning whether or not backslashes escape: a backslash is the result
+/// of a function.
+pub(crate) fn portable_literal(text: &str) -> String {
+    let parts = text
+        .split('\\')
+        .map(|part| format!("'{}'", part.replace('\'', "''")));
+    parts.collect::<Vec<_>>().join(" || CHR(92) || ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -26,5 +35,12 @@ mod tests {
             quote_literal(text).unwrap_err();
         }
         assert_eq!(quote_literal("'; --").unwrap(), "'''; --'");
+    }
+
+    #[test]
+    fn portable_literals_contain_no_backslash() {
+        assert_eq!(portable_literal("it's"), "'it''s'");
+        let expected = "'' || CHR(92) || '''; --'";
+        assert_eq!(portable_literal("\\'; --"), expected);
     }
 }

@@ -31,9 +31,12 @@ pub(crate) enum Effect {
     Alter(&'static TableSchema),
     /// Drops a table.
     Drop(&'static TableSchema),
-    /// Creates or changes what ends with the session or the transaction: temporary tables, settings, statistics. The tables
-    /// of raw records are among them, although they may be kept.
+    /// Creates or changes what ends with the session or the transaction: temporary tables, settings, statistics.
     Temporary,
+    /// Drops the permanent table of raw records of a kind.
+    DropRaw(&'static RecordSchema),
+    /// Creates the permanent table of raw records of a kind.
+    CreateRaw(&'static RecordSchema),
     /// Drops the constraints that the load adds again.
     DropConstraints,
     /// Adds or checks constraints.

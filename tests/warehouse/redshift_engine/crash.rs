@@ -294,7 +294,7 @@ fn connection_that_is_lost_each_time_leaves_nothing() {
         StatementMatcher::containing("INSERT INTO load_history").times(99),
     );
     run_engine(&warehouse, "redshift", &input, &LIMIT)
-        .assert_failure_with_warnings(1, "the warehouse is unchanged; load again");
+        .assert_failure_with_warnings(1, "the warehouse is unchanged; run again");
     assert_tables_eq(&warehouse.warehouse_tables(), &before);
     assert_eq!(runs_in_output(&warehouse), runs_before);
 }

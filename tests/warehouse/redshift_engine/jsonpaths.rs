@@ -73,11 +73,8 @@ fn paths_in_any_order_give_the_same_tables() {
             .iter()
             .find(|sql| sql.starts_with("COPY staging_events"))
             .unwrap();
-        // COPY reads a file in S3 where it is, and a local one from the output of the run.
-        match file.starts_with("s3://") {
-            true => assert!(copy.contains(&format!("JSON '{file}'")), "{copy}"),
-            false => assert!(copy.contains("/staging/logs.jsonpaths'"), "{copy}"),
-        }
+        // COPY reads a copy of the file that was checked.
+        assert!(copy.contains("/staging/logs.jsonpaths'"), "{copy}");
     }
 }
 
@@ -131,7 +128,8 @@ fn config_file_names_jsonpaths() {
         let mut copies = statements.iter();
         copies.any(|sql| sql.starts_with("COPY staging_events") && sql.contains(file))
     };
-    assert!(copied_by("s3://datasets/log_json_path.json"));
+    // The columns are in the order of the paths.
+    assert!(copied_by("artist, auth, firstname"));
     assert_tables_eq(&warehouse.warehouse_tables(), &tables_of_one_run([1]));
     // The flag takes precedence, and without both the run writes a file of its own.
     let mut reversed = KEYS;
@@ -144,11 +142,11 @@ fn config_file_names_jsonpaths() {
         "s3://datasets/reversed.json",
     ];
     assert_eq!(run("dwh.cfg", &flag).code, Some(0));
-    assert!(copied_by("s3://datasets/reversed.json"));
-    assert!(!copied_by("s3://datasets/log_json_path.json"));
+    assert!(copied_by("userid, useragent, ts"));
+    assert!(!copied_by("artist, auth, firstname"));
     warehouse.faults().clear();
     assert_eq!(run("none.cfg", &["--full-refresh"]).code, Some(0));
-    assert!(copied_by("/staging/logs.jsonpaths"));
+    assert!(copied_by("artist, auth, firstname"));
     assert_tables_eq(&warehouse.warehouse_tables(), &tables_of_one_run([1]));
 }
 

@@ -85,7 +85,9 @@ fn engines_agree_on_edge_cases_that_copy_has_staged() {
         let input = upload_generated(&warehouse, &arguments);
         let more = ["--max-rejects", "100%", "--keep-staging"];
         let found = run_engine(&warehouse, "redshift", &input, &more);
-        let found = found.assert_success().json();
+        // Long records that COPY cannot read are a warning.
+        assert_eq!(found.code, Some(0), "{found:?}");
+        let found = found.json();
 
         let other = TestWarehouse::with_settings(settings.clone());
         let staged = [

@@ -159,3 +159,47 @@ fn unreadable_logs_fail_the_run() {
     let error = report["error"].as_str().unwrap();
     assert!(error.contains("no log record in"), "{error}");
 }
+
+/// An array of events is one reject of COPY, however many events are lost with it.
+#[test]
+fn objects_that_may_be_lost_are_named() {
+    let warehouse = TestWarehouse::with_settings(undocumented_behaviours()[0].clone());
+    let events = events_with_rejects(0, 0, 300);
+    let input = upload_records(&warehouse, &[song(json!({}))], &events);
+    let array = format!("[{}]", events[..20].join(","));
+    warehouse.put_object("input/log_data/b.json", array);
+    let output = run_engine(&warehouse, "redshift", &input, &[]);
+    assert_eq!(output.code, Some(0), "{output:?}");
+    let warning = "COPY could not read 1 long record of 1 log object, which may be most of it: \
+                   s3://datasets/input/log_data/b.json (1)";
+    assert!(output.stderr.contains(warning), "{output:?}");
+    assert_eq!(output.json()["warnings"], json!([warning]));
+}
+
+/// The views may show what a COPY could not read a while after it. The number in its notice says whether they do.
+#[test]
+fn late_load_errors_are_waited_for() {
+    let lagging = |queries| SimulatorSettings {
+        lagging_error_views: queries,
+        ..undocumented_behaviours()[0].clone()
+    };
+    let events = events_with_rejects(1, 2, 40);
+    let run = |queries| {
+        let warehouse = TestWarehouse::with_settings(lagging(queries));
+        let input = upload_records(&warehouse, &[song(json!({}))], &events);
+        let output = run_engine(&warehouse, "redshift", &input, &["--max-rejects", "3"]);
+        (warehouse, output)
+    };
+    let (warehouse, output) = run(3);
+    let report = output.assert_success().json();
+    assert_eq!(report["logs"]["rejected"], 3);
+    assert_eq!(reject_lines(&warehouse, &report, "logs").len(), 3);
+
+    // Rejects that are never shown must not vanish.
+    let (warehouse, output) = run(1000);
+    output.assert_failure(
+        1,
+        &["COPY could not read 2 event records, but the load error views list only 0"],
+    );
+    assert_eq!(history_sums(&warehouse), []);
+}

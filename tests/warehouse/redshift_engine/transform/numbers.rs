@@ -1,6 +1,6 @@
 //! Numbers in all spellings, for every type of field.
 
-use super::fixture::assert_engines_agree;
+use super::fixture::{TransformFixture, assert_engines_agree};
 use super::records::{Cell, Random, RawRecord, event, json, null, song, text};
 
 /// The keys of numbers: a time, integers that are required or not, and doubles that are required or not.
@@ -64,6 +64,12 @@ const NUMBERS: &[&str] = &[
     "-2147483648",
     "-2147483649",
     "2147483647.0",
+    "2147483648.0",
+    "-2147483648.0",
+    "-123456789",
+    "12345678.0",
+    "92345678.0",
+    "12345678.5",
     "21474836470e-1",
     "214748364.8e1",
     "123456789012345678",
@@ -227,6 +233,48 @@ fn numbers_of_json_are_read_alike() {
         .collect();
     let [songs, events] = records_of(&values);
     assert!(assert_engines_agree(&songs, &events) > 100);
+}
+
+/// Integers of ten digits are as common as shorter ones, so they must not be looked at closely.
+#[test]
+fn integers_of_32_bits_need_no_closer_look() {
+    let mut fixture = TransformFixture::new();
+    let usual = [
+        "0",
+        "-1",
+        "999999999",
+        "1000000000",
+        "1999999999",
+        "2147483646",
+        "2147483647",
+        "-123456789",
+        "-999999999",
+        "12345678.0",
+        "1.00000000",
+    ];
+    let unusual = [
+        "2147483648",
+        "9999999999",
+        "-2147483648",
+        "2147483647.0",
+        "12345678.5",
+        "1e9",
+        "x000000000",
+    ];
+    let events: Vec<_> = usual
+        .iter()
+        .chain(&unusual)
+        .enumerate()
+        .map(|(number, id)| event(number).with("sessionId", text(id)))
+        .collect();
+    fixture.stage("staging_events", &events);
+    fixture.transform();
+    let rows = fixture.query_rows("SELECT sessionid FROM unusual_events");
+    let mut found: Vec<_> = rows.iter().map(|row| row[0].as_deref().unwrap()).collect();
+    found.sort_unstable();
+    let mut expected = unusual.to_vec();
+    expected.sort_unstable();
+    assert_eq!(found, expected);
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub(super) fn calendar_statement(model: &Model, table: &'static TableSchema) -> 
         | ValueSource::Engine(_) => format!("t.{}", column.name),
     };
     let values: Vec<_> = table.columns.iter().map(value).collect();
-    let distinct = record_value(time, "v").unwrap_or_default();
+    let distinct = record_value(time, "v");
     let query = format!(
         "SELECT
     {}

@@ -5,10 +5,11 @@
 
 use super::filter::filter_condition;
 use super::numbers::{number_statements, number_text};
-use super::problems::{FieldProblems, problem_parts};
+use super::problems::{FieldProblems, REJECT_COLUMNS, problem_parts};
 use super::record_tables::{
-    HashColumn, field_column_type, field_of, hash_columns, judged_table, kept_table, number_column,
-    numbers_table, rejected_table, text_limit, time_column, time_keys, unusual_table, valid_table,
+    HashColumn, checked_table, field_column_type, field_of, has_value_column, hash_columns,
+    number_column, number_fields, numbers_table, rejected_table, selected_table, text_limit,
+    time_column, time_keys, unusual_table, valid_table,
 };
 use super::record_values::{case_when, hash_expression, timestamp_expression};
 use crate::model::{FieldType, Model, RecordField, RecordSchema, staging_column_name};
@@ -19,8 +20,7 @@ use crate::warehouse::sql::generator::list::wrapped_list;
 use crate::warehouse::sql::generator::temp_table::create_temp_table;
 use crate::warehouse::sql::statement::{Check, Effect, Statement};
 
-/// An integer of at most nine digits, which fits in 32 bits, or of at most eighteen, which fits in 64 bits. A fraction of
-/// zeros is cut off.
+/// An integer, which fits in 64 bits if it has at most eighteen characters. A fraction of zeros is cut off.
 const PLAIN_INTEGER: &str = "'^-?(0|[1-9][0-9]*)([.]0+)?$'";
 
 /// A number without an exponent, which neither overflows nor becomes zero if it has at most 300 characters.
@@ -34,7 +34,7 @@ pub(crate) fn check_statements(model: &Model) -> Vec<Statement> {
         .collect()
 }
 
-/// Returns the same for one kind.
+/// Returns the statements that create the tables of valid and of rejected records of one kind.
 pub(crate) fn record_check_statements(
     model: &Model,
     record: &'static RecordSchema,
@@ -48,33 +48,33 @@ pub(crate) fn record_check_statements(
         "{}\nFROM {}\nWHERE\n    CASE\n        WHEN\n            {}\n            THEN 'usual'\n        ELSE \
          'unusual'\n    END = 'unusual'",
         select(&raw_columns(record, None)),
-        kept_table(record),
+        selected_table(record),
         usual_conditions(record).join("\n            AND "),
     );
     let valid = format!(
         "{}\nFROM {}\nWHERE\n    {}",
         valid_select(model, record),
-        kept_table(record),
+        selected_table(record),
         usual_conditions(record).join("\n    AND "),
     );
     let rejected = format!(
         "{}\nFROM {}\nWHERE problem IS NOT NULL",
-        select_groups(&[problem_parts().to_vec(), raw_columns(record, None)], 0),
-        judged_table(record),
+        select_groups(&[problem_parts(), raw_columns(record, None)], 0),
+        checked_table(record),
     );
     let insert = format!(
         "INSERT INTO {}\n{}\nFROM {}\nWHERE problem IS NULL",
         valid_table(record),
         valid_select(model, record),
-        judged_table(record),
+        checked_table(record),
     );
     [
         create(
-            kept_table(record),
-            kept_query(record),
-            "The records that the filter keeps, with their numbers as far as these are plain: a number with an exponent or \
-             many digits is null here, and so is what is no number. Only plain digits are cast. 0.0 is added because -0.0 is 0.0 \
-             in all tables.",
+            selected_table(record),
+            selected_query(record),
+            "The records that the filter selects, with their numbers as far as these are plain: a number with an exponent or \
+             many digits is null here, and so is text that is not a number. Only plain digits are cast. 0.0 is added because \
+             -0.0 is 0.0 in all tables.",
         ),
         create(
             valid_table(record),
@@ -88,10 +88,10 @@ pub(crate) fn record_check_statements(
         ),
         number_statements(record),
         create(
-            judged_table(record),
-            judged_query(record),
-            "What is wrong with these records, if anything. A problem begins with the place of its reason and the number of \
-             its field, so that the smallest is the one that a record is rejected for.",
+            checked_table(record),
+            checked_query(record),
+            "The first problem of each unusual record; null if it is valid. A problem begins with the place of its reason and \
+             the number of its field, so that the smallest is the one that a record is rejected for.",
         ),
         create(
             rejected_table(record),
@@ -100,7 +100,7 @@ pub(crate) fn record_check_statements(
         ),
         vec![
             Statement::new(Effect::Temporary, insert)
-                .with_comment("All others of these records are valid."),
+                .with_comment("Unusual records without a problem are valid."),
         ],
     ]
     .concat()
@@ -108,7 +108,7 @@ pub(crate) fn record_check_statements(
 
 /// Returns the query for the rejected records of a kind: reason, key, detail and all columns of the raw record.
 pub(crate) fn rejected_records_statement(record: &'static RecordSchema) -> Statement {
-    let reject = ["reject_reason", "reject_key", "reject_detail"].map(str::to_owned);
+    let reject = REJECT_COLUMNS.map(str::to_owned);
     let columns = [reject.to_vec(), raw_columns(record, None)].concat();
     let sql = format!("{}\nFROM {}", select(&columns), rejected_table(record));
     Statement::new(Effect::Check(Check::RejectedRecords(record)), sql)
@@ -123,14 +123,8 @@ fn raw_columns(record: &RecordSchema, alias: Option<&str>) -> Vec<String> {
         .collect()
 }
 
-/// Returns the fields that are numbers.
-fn number_fields(record: &RecordSchema) -> impl Iterator<Item = &'static RecordField> + use<> {
-    let fields = record.fields.iter();
-    fields.filter(|field| !field.ty.is_text())
-}
-
-/// Returns the query for the records that the filter keeps.
-fn kept_query(record: &RecordSchema) -> String {
+/// Returns the query for the records that the filter selects.
+fn selected_query(record: &RecordSchema) -> String {
     let numbers = number_fields(record).map(plain_number);
     let filter = filter_condition(record)
         .map_or_else(String::new, |condition| format!("\nWHERE {condition}"));
@@ -145,19 +139,29 @@ fn kept_query(record: &RecordSchema) -> String {
 /// Returns the column of the number of a field, if it is plain.
 fn plain_number(field: &RecordField) -> String {
     let value = staging_column_name(field.key);
-    let (pattern, limit, text) = match field.ty {
-        FieldType::Int32 => (PLAIN_INTEGER, 9, format!("SPLIT_PART({value}, '.', 1)")),
-        FieldType::Int64 { .. } => (PLAIN_INTEGER, 18, format!("SPLIT_PART({value}, '.', 1)")),
-        FieldType::Double | FieldType::Text { .. } | FieldType::DictText { .. } => {
-            (PLAIN_NUMBER, 300, value.clone())
+    let fits = |length: usize| format!("LENGTH({value}) <= {length}");
+    let whole = format!("SPLIT_PART({value}, '.', 1)");
+    let (pattern, fits, text) = match field.ty {
+        FieldType::Int32 => (PLAIN_INTEGER, fits_int32(&value), whole),
+        FieldType::Int64 { .. } => (PLAIN_INTEGER, fits(18), whole),
+        FieldType::Double => (PLAIN_NUMBER, fits(300), value.clone()),
+        FieldType::Text { .. } | FieldType::DictText { .. } => {
+            unreachable!("a text is not a number")
         }
     };
-    let plain = case_when(
-        &format!("{value} ~ {pattern} AND LENGTH({value}) <= {limit}"),
-        &text,
-        8,
-    );
+    let conditions = [format!("{value} ~ {pattern}"), fits];
+    let plain = case_when(&conditions, &text, 8);
     typed_number(field, &plain)
+}
+
+/// Returns a condition under which a plain integer fits in 32 bits. Ten digits are compared as texts, which have the order
+/// of the numbers. The other plain integers of ten characters, such as -123456789 and 12345678.0, fit in any case, and those
+/// of them that are larger as texts get a closer look.
+fn fits_int32(value: &str) -> String {
+    format!(
+        "(LENGTH({value}) <= 9 OR (LENGTH({value}) = 10 AND {value} <= '{}'))",
+        i32::MAX
+    )
 }
 
 /// Returns the column of the number of a field, from its text or value.
@@ -178,7 +182,7 @@ fn typed_number(field: &RecordField, value: &str) -> String {
     format!("{cast}{sum} AS {}", number_column(field))
 }
 
-/// Returns the conditions that a kept record is valid without a closer look.
+/// Returns the conditions that a selected record is valid without a closer look.
 fn usual_conditions(record: &RecordSchema) -> Vec<String> {
     let condition = |field: &RecordField| {
         let value = staging_column_name(field.key);
@@ -214,7 +218,8 @@ fn usual_conditions(record: &RecordSchema) -> Vec<String> {
     }
 }
 
-/// Returns the beginning of the query for valid records: all fields with their types, the times and the hashes.
+/// Returns the beginning of the query for valid records: the fields that the tables have, with their types, the times and
+/// the hashes.
 fn valid_select(model: &Model, record: &'static RecordSchema) -> String {
     let (times, hashes) = (time_keys(model, record), hash_columns(model, record));
     let field = |field: &RecordField| {
@@ -240,14 +245,16 @@ fn valid_select(model: &Model, record: &'static RecordSchema) -> String {
         let expression = timestamp_expression(&source(key));
         format!("{expression} AS {}", time_column(key))
     };
-    let fields = record.fields.iter().map(field);
+    let fields = record.fields.iter();
+    let fields = fields.filter(|field| has_value_column(model, record, field.key));
+    let fields = fields.map(field);
     let derived = times.iter().map(time).chain(hashes.iter().map(hash));
     let columns: Vec<_> = fields.chain(derived).collect();
     format!("SELECT\n    {}", columns.join(",\n    "))
 }
 
 /// Returns the query for the problems of unusual records.
-fn judged_query(record: &RecordSchema) -> String {
+fn checked_query(record: &RecordSchema) -> String {
     let alias = |field: &RecordField| format!("n_{}", staging_column_name(field.key));
     let number = |field: &'static RecordField| {
         let alias = alias(field);
@@ -255,11 +262,12 @@ fn judged_query(record: &RecordSchema) -> String {
             FieldType::Int32 => {
                 let value = format!("{alias}.integer_value");
                 let fits = format!("{value} BETWEEN {} AND {}", i32::MIN, i32::MAX);
-                case_when(&fits, &value, 8)
+                case_when(&[fits], &value, 8)
             }
             FieldType::Int64 { .. } => format!("{alias}.integer_value"),
-            FieldType::Double | FieldType::Text { .. } | FieldType::DictText { .. } => {
-                format!("{alias}.double_value")
+            FieldType::Double => format!("{alias}.double_value"),
+            FieldType::Text { .. } | FieldType::DictText { .. } => {
+                unreachable!("a text is not a number")
             }
         };
         format!(",\n    {}", typed_number(field, &value))

@@ -4,7 +4,7 @@ use super::insert::insert_into_staged;
 use super::pick::FirstRows;
 use super::record_tables::{field_of, valid_table};
 use super::record_values::{named_record_value, record_value};
-use crate::model::{ColumnSchema, Model, RecordSchema, staging_column_name};
+use crate::model::{ColumnSchema, Model, RecordSchema, ValueSource};
 use crate::warehouse::dialect::Dialect;
 use crate::warehouse::sql::generator::clause::{names, renamed_column, select, select_groups};
 use crate::warehouse::sql::generator::expression::{equal, exactly_equal};
@@ -56,13 +56,30 @@ pub(super) fn fact_statements(model: &Model) -> Vec<Statement> {
     statements[0].comment = "The events that were delivered several times.".to_owned();
     let mut picks = create_temp_table(Dialect::Redshift, &picked, &picked_query);
     picks[0].comment = format!(
-        "{} Only repeated deliveries have to be sorted. An event that lacks a value of the key of {} has no key.",
-        rule.explanation, lookup.name
+        "{} Only repeated deliveries have to be sorted.{}",
+        rule.explanation,
+        unmatched_comment(&tables, record)
     );
     statements.extend(picks);
     statements.push(insert_into_staged(fact, &fact_query));
     statements.push(insert_into_staged(keys, &keys_query));
     statements
+}
+
+/// Returns the sentence of a comment that tells which events match no row of the lookup table; nothing if all may match one.
+fn unmatched_comment(tables: &FactTables, record: &RecordSchema) -> String {
+    let equal = tables.rule.lookup.equal.iter();
+    let optional = equal.filter(|(key, _)| !field_of(record, key).required);
+    let optional: Vec<_> = optional.map(|(key, _)| *key).collect();
+    let keys = match &optional[..] {
+        [] => return String::new(),
+        [one] => (*one).to_owned(),
+        [others @ .., last] => format!("{} or {last}", others.join(", ")),
+    };
+    format!(
+        " An event without {keys} matches no row of {}.",
+        tables.lookup.name
+    )
 }
 
 /// Returns the query for one delivery of each event, with the key of its lookup.
@@ -93,32 +110,46 @@ fn picked_query(tables: &FactTables, record: &RecordSchema, repeated: &str) -> S
 
 /// Returns the columns of a delivery: those of the fact table that are not looked up, and the key of the lookup.
 fn picked_columns(tables: &FactTables) -> Vec<ColumnSchema> {
-    let own = tables.fact.columns.iter();
-    let own = own.filter(|column| tables.lookup_column(column).is_none());
     let key = tables.lookup_key().iter().map(|column| column.or_null());
-    own.copied().chain(key).collect()
+    own_columns(tables).copied().chain(key).collect()
+}
+
+/// Returns the columns of the fact table that are not looked up.
+fn own_columns(tables: &FactTables) -> impl Iterator<Item = &'static ColumnSchema> {
+    let columns = tables.fact.columns.iter();
+    columns.filter(|column| tables.lookup_column(column).is_none())
 }
 
 /// Returns the values of these columns, for a valid record.
 fn delivery_values(tables: &FactTables, record: &RecordSchema, alias: &str) -> [Vec<String>; 2] {
-    let own = tables.fact.columns.iter();
-    let own = own.filter_map(|column| named_record_value(column, alias));
-    let equal = tables.rule.lookup.equal.iter();
-    let optional = equal.filter(|(key, _)| !field_of(record, key).required);
-    let present: Vec<_> = optional
-        .map(|(key, _)| format!("{alias}.{} IS NOT NULL", staging_column_name(key)))
+    let own = own_columns(tables).map(|column| named_record_value(column, alias));
+    let key = tables.lookup_key();
+    // A hash is null if one of its fields is.
+    let present: Vec<_> = key
+        .iter()
+        .filter(|column| has_optional_field(record, column))
+        .map(|column| format!("{} IS NOT NULL", record_value(column, alias)))
         .collect();
-    let key = tables.lookup_key().iter();
-    let key = key.filter_map(|column| {
-        let value = record_value(column, alias)?;
-        Some(match present.is_empty() {
-            true => format!("{value} AS {}", column.name),
-            false => format!(
-                "CASE WHEN {} THEN {value} END AS {}",
-                present.join(" AND "),
-                column.name
-            ),
-        })
+    let key = key.iter().map(|column| match present.is_empty() {
+        true => named_record_value(column, alias),
+        false => format!(
+            "CASE WHEN {} THEN {} END AS {}",
+            present.join(" AND "),
+            record_value(column, alias),
+            column.name
+        ),
     });
     [own.collect(), key.collect()]
+}
+
+/// Returns true if a column of the key of a lookup is null for some records.
+fn has_optional_field(record: &RecordSchema, column: &ColumnSchema) -> bool {
+    let is_optional = |key: &&str| !field_of(record, key).required;
+    match column.source {
+        ValueSource::Field(key) => is_optional(&key),
+        ValueSource::Hash(keys) => keys.iter().any(is_optional),
+        ValueSource::CalendarPart(..) | ValueSource::Lookup(_) | ValueSource::Engine(_) => {
+            unreachable!("the key of a lookup follows from a record alone")
+        }
+    }
 }

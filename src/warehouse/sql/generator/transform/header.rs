@@ -1,20 +1,24 @@
 //! The comments at the top of the scripts of the transform. An empty line separates paragraphs.
 
 use super::raw_staging::source_list_columns;
-use crate::model::{Model, RecordSchema, TableSchema};
+use super::source_objects::object_kind;
+use crate::model::{Model, RecordSchema, TableRule, TableSchema};
 
-/// Returns the variables of psql that name the manifest and the paths of a kind of record.
+/// The files that a COPY of raw records needs.
+const COPY_FILES: [&str; 2] = ["manifest", "jsonpaths"];
+
+/// Returns the variables of psql that name the manifest and the JSONPaths file of a kind of record.
 pub(super) fn record_variables(record: &RecordSchema) -> [String; 2] {
-    ["manifest", "jsonpaths"].map(|what| format!("{}s_{what}", record.name))
+    COPY_FILES.map(|file| format!("{}s_{file}", record.name))
 }
 
 pub(super) fn staging(model: &Model, scripts: &[String]) -> String {
     let mut arguments = vec!["-v iam_role=default".to_owned()];
     arguments.push("-v source_list=s3://BUCKET/PREFIX/source_objects.manifest".to_owned());
     for record in model.records {
-        for variable in record_variables(record) {
-            let (kind, what) = variable.split_once('_').unwrap_or_default();
-            arguments.push(format!("-v {variable}=s3://BUCKET/PREFIX/{kind}.{what}"));
+        let kind = object_kind(model, record).plural();
+        for (variable, file) in record_variables(record).iter().zip(COPY_FILES) {
+            arguments.push(format!("-v {variable}=s3://BUCKET/PREFIX/{kind}.{file}"));
         }
     }
     arguments.push("-f sql/redshift/stage.sql".to_owned());
@@ -57,13 +61,15 @@ Usage: after staging.sql; staging.sql has the whole command.
 
 For objects that are compressed, add GZIP, BZIP2 or ZSTD after MANIFEST, with a COPY for each kind. For a bucket in another \
      region, add REGION 'NAME'. The first record that COPY cannot read fails it. With MAXERROR n it reads on until there are n \
-     of them, and the query after each COPY lists them."
+     of them, and the query after each COPY lists them. With COMPUPDATE OFF it does not load a sample first to choose how \
+     columns are compressed: the tables are read only a few times."
         .to_owned()
 }
 
 pub(super) fn check(record: &RecordSchema) -> String {
     format!(
-        "Separates the valid {name}s from the rejected ones, by the same rules as the engine of sparkify run.
+        "Separates the valid {name}s from the rejected ones, by the same rules as sparkify run --engine \
+         in-process.
 
 Usage: after copy.sql; staging.sql has the whole command.
 
@@ -83,8 +89,17 @@ psql goes on whatever the counts are, so read them before you commit."
 }
 
 pub(super) fn table(table: &TableSchema) -> String {
+    let source = match table.rule {
+        TableRule::SourceObjects => "the list of objects and the counts of records",
+        TableRule::Fact(_)
+        | TableRule::Pick(_)
+        | TableRule::Calendar
+        | TableRule::PickState { .. }
+        | TableRule::LookupKeys { .. }
+        | TableRule::LoadHistory => "the valid records",
+    };
     format!(
-        "Fills the staged table of {}, from the valid records.
+        "Fills the staged table of {}, from {source}.
 
 Usage: after the checks, in the order of the command in staging.sql.",
         table.name

@@ -2,6 +2,7 @@
 
 use super::raw_staging::{COPY_REJECTS, rejected_column, source_list_columns};
 use crate::model::{Model, RecordSchema};
+use crate::warehouse::sql::literal::portable_literal;
 use crate::warehouse::sql::statement::{Check, Effect, Statement};
 
 /// A view of the errors of COPY.
@@ -94,15 +95,6 @@ pub(crate) fn insert_copy_rejects(model: &Model, rejects: &[CopyRejects]) -> Sta
         rows.join(",\n    ")
     );
     Statement::new(Effect::Temporary, sql)
-}
-
-/// Returns an expression for any text. A backslash is the result of a function, because it escapes in a literal of Redshift
-/// and not in one of PostgreSQL.
-fn portable_literal(text: &str) -> String {
-    let parts = text
-        .split('\\')
-        .map(|part| format!("'{}'", part.replace('\'', "''")));
-    parts.collect::<Vec<_>>().join(" || CHR(92) || ")
 }
 
 #[cfg(test)]

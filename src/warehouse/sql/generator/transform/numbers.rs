@@ -5,7 +5,7 @@
 //! it can convert, also if the branches of a CASE are evaluated before its conditions.
 
 use super::double_limits::{overflow_limit, underflow_limit};
-use super::record_tables::{numbers_table, unusual_table};
+use super::record_tables::{number_fields, numbers_table, unusual_table};
 use crate::model::{RecordSchema, staging_column_name};
 use crate::warehouse::dialect::Dialect;
 use crate::warehouse::sql::generator::temp_table::create_temp_table;
@@ -28,8 +28,7 @@ pub(super) fn number_text(value: &str) -> String {
 
 /// Returns the statements that create the tables of the numbers of unusual records.
 pub(super) fn number_statements(record: &RecordSchema) -> Vec<Statement> {
-    let fields = record.fields.iter().filter(|field| !field.ty.is_text());
-    let texts: Vec<String> = fields
+    let texts: Vec<String> = number_fields(record)
         .map(|field| {
             let column = staging_column_name(field.key);
             let table = unusual_table(record);
@@ -43,7 +42,7 @@ pub(super) fn number_statements(record: &RecordSchema) -> Vec<Statement> {
     }
     let parts = format!("{}_number_parts", record.name);
     let mut statements = create_temp_table(Dialect::Redshift, &parts, &number_parts_query(&texts));
-    statements[0].comment = "The numbers of these records, as a sign, significant digits and a power of ten: 0.SIGNIFICANT times \
+    statements[0].comment = "The numbers of the unusual records, as a sign, significant digits and a power of ten: 0.SIGNIFICANT times \
                              ten to the power of magnitude. Zero has no significant digits. An exponent of more than eight \
                              digits is as good as 99999999, because no text has as many digits."
         .to_owned();
@@ -53,8 +52,8 @@ pub(super) fn number_statements(record: &RecordSchema) -> Vec<Statement> {
         &number_values_query(&parts),
     );
     statements.extend(values);
-    statements[1].comment = "Their values. integer_value is null if a number is no integer of 64 bits, and double_value if it is \
-                             too large for a double. The long literals are the smallest number that is rounded to infinity \
+    statements[1].comment = "The values of the numbers. integer_value is null if a number is not a 64-bit integer, and double_value if it \
+                             is too large for a double. The long literals are the smallest number that is rounded to infinity \
                              (2^1024 - 2^970) and the largest that is rounded to zero (2^-1075). Numbers with more than 800 \
                              significant digits have a 1 in place of the others, which does not change how they are rounded."
         .to_owned();
@@ -135,8 +134,8 @@ fn number_values_query(parts: &str) -> String {
                 )
                 THEN NULL
             WHEN LENGTH(significant) > {MAX_DIGITS}
-                THEN sign || LEFT(significant, {MAX_DIGITS}) || '1e' || CAST(magnitude - {one_more} AS VARCHAR(9))
-            ELSE sign || significant || 'e' || CAST(magnitude - LENGTH(significant) AS VARCHAR(9))
+                THEN sign || LEFT(significant, {MAX_DIGITS}) || '1e' || CAST(magnitude - {one_more} AS VARCHAR(12))
+            ELSE sign || significant || 'e' || CAST(magnitude - LENGTH(significant) AS VARCHAR(12))
         END AS DOUBLE PRECISION
     ) AS double_value
 FROM {parts}",

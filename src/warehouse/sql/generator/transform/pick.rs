@@ -103,16 +103,13 @@ fn candidates(
     let valid = valid_table(model.record(rule.record));
     let values: Vec<_> = columns
         .iter()
-        .filter_map(|column| named_record_value(column, "v"))
+        .map(|column| named_record_value(column, "v"))
         .collect();
     let rows = format!("{}\n        FROM {valid} v", select_groups(&[values], 8));
     let Some(last) = last_records(table, rule, columns) else {
         return rows;
     };
-    let key = table
-        .key()
-        .iter()
-        .filter_map(|column| record_value(column, "v"));
+    let key = table.key().iter().map(|column| record_value(column, "v"));
     let key: Vec<_> = key.map(|value| value.replacen("v.", "", 1)).collect();
     let equal = key
         .iter()

@@ -13,6 +13,9 @@ use crate::model::{FieldType, RecordField, staging_column_name};
 /// The separator of the parts of a problem.
 const SEPARATOR: char = '|';
 
+/// The columns of a rejected record that say why it is rejected, in the order of the parts of a problem.
+pub(super) const REJECT_COLUMNS: [&str; 3] = ["reject_reason", "reject_key", "reject_detail"];
+
 /// A field of a record, and what its problems are found in.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct FieldProblems<'a> {
@@ -110,12 +113,11 @@ impl FieldProblems<'_> {
     }
 }
 
-/// The parts of a problem as columns: reason, key and detail.
-pub(super) fn problem_parts() -> [String; 3] {
-    [
-        ("reject_reason", 2),
-        ("reject_key", 3),
-        ("reject_detail", 4),
-    ]
-    .map(|(name, part)| format!("SPLIT_PART(problem, '{SEPARATOR}', {part}) AS {name}"))
+/// Returns the parts of a problem as columns: reason, key and detail.
+pub(super) fn problem_parts() -> Vec<String> {
+    // The first part is the place.
+    let parts = (2..).zip(REJECT_COLUMNS);
+    parts
+        .map(|(part, name)| format!("SPLIT_PART(problem, '{SEPARATOR}', {part}) AS {name}"))
+        .collect()
 }

@@ -8,6 +8,10 @@ use crate::warehouse::sql::statement::{Effect, Statement};
 /// The type of all columns of raw records: texts of the maximum length.
 pub(super) const RAW_TYPE: &str = "VARCHAR(65535)";
 
+/// How the rows of tables that are copied into are distributed. By default each node has a whole copy of a table until that
+/// is large.
+const DISTRIBUTION: &str = "DISTSTYLE EVEN";
+
 /// The table of the objects that are copied.
 pub(super) const SOURCE_LIST: &str = "staging_objects";
 
@@ -38,7 +42,7 @@ pub(super) fn source_column(model: &Model, value: EngineValue) -> ColumnSchema {
 /// the raw records stay after the load, and replace those of an earlier load.
 pub(crate) fn raw_staging_statements(model: &Model, keep: bool) -> Vec<Statement> {
     let mut statements = Vec::new();
-    for record in model.records {
+    for &record in model.records {
         let table = record.staging_table();
         let columns = record.staging_columns();
         let width = columns.iter().map(|column| column.name.len()).max();
@@ -46,25 +50,30 @@ pub(crate) fn raw_staging_statements(model: &Model, keep: bool) -> Vec<Statement
             |column: &StagingColumn| format!("{:1$} {RAW_TYPE}", column.name, width.unwrap_or(0));
         let definitions: Vec<_> = columns.iter().map(definition).collect();
         let temp = if keep { "" } else { "TEMP " };
-        if keep {
-            statements.push(temporary(format!("DROP TABLE IF EXISTS {table}")));
-        }
-        statements.push(temporary(format!(
-            "CREATE {temp}TABLE {table} (\n    {}\n)",
+        let create = format!(
+            "CREATE {temp}TABLE {table} (\n    {}\n)\n{DISTRIBUTION}",
             definitions.join(",\n    ")
-        )));
+        );
+        if keep {
+            let drop = format!("DROP TABLE IF EXISTS {table}");
+            statements.push(Statement::new(Effect::DropRaw(record), drop).blocking());
+            statements.push(Statement::new(Effect::CreateRaw(record), create));
+        } else {
+            statements.push(temporary(create));
+        }
     }
-    statements[0].comment =
-        "The raw records: all values as text, null if a record lacks the key.".to_owned();
+    statements[0].comment = "The raw records: all values as text, null if a record lacks the key. They are distributed evenly, \
+                             because by default each node has a whole copy of a table until that is large."
+        .to_owned();
 
     let source_list = source_list_columns(model);
     statements.push(
-        create_temp(SOURCE_LIST, &source_list)
+        create_temp(SOURCE_LIST, &source_list, &format!("\n{DISTRIBUTION}"))
             .with_comment("The objects that the records are copied from."),
     );
     let rejects = [source_list[0], source_list[1], rejected_column(model)];
-    statements.push(create_temp(COPY_REJECTS, &rejects).with_comment(
-        "The records that COPY could not read, by object. Its error views know them.",
+    statements.push(create_temp(COPY_REJECTS, &rejects, "").with_comment(
+        "The number of records of each object that COPY could not read. sparkify fills it; with psql it stays empty.",
     ));
     statements
 }
@@ -76,9 +85,11 @@ pub(super) fn rejected_column(model: &Model) -> ColumnSchema {
     column
 }
 
-fn create_temp(name: &str, columns: &[ColumnSchema]) -> Statement {
+fn create_temp(name: &str, columns: &[ColumnSchema], attributes: &str) -> Statement {
     let columns = column_definitions(columns, Dialect::Redshift).join(",\n    ");
-    temporary(format!("CREATE TEMP TABLE {name} (\n    {columns}\n)"))
+    temporary(format!(
+        "CREATE TEMP TABLE {name} (\n    {columns}\n){attributes}"
+    ))
 }
 
 fn temporary(sql: String) -> Statement {
@@ -134,5 +145,24 @@ mod tests {
         assert!(sql(true)[1].starts_with(&format!("CREATE TABLE {songs} (")));
         // The others belong to the load.
         assert_eq!(sql(false)[2..], sql(true)[4..]);
+    }
+
+    /// A drop waits for those who read the raw records of an earlier load.
+    #[test]
+    fn drops_of_kept_tables_may_block() {
+        let effects = |keep| -> Vec<_> {
+            let statements = raw_staging_statements(&SPARKIFY, keep).into_iter();
+            statements
+                .map(|statement| (statement.effect, statement.may_block))
+                .collect()
+        };
+        assert_eq!(effects(false), [(Effect::Temporary, false); 4]);
+        let expected = [
+            (Effect::DropRaw(&SONG_RECORD), true),
+            (Effect::CreateRaw(&SONG_RECORD), false),
+            (Effect::DropRaw(&EVENT_RECORD), true),
+            (Effect::CreateRaw(&EVENT_RECORD), false),
+        ];
+        assert_eq!(effects(true)[..4], expected);
     }
 }

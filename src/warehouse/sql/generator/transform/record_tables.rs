@@ -8,24 +8,24 @@ use crate::model::{
 /// The maximum length of a VARCHAR in Redshift, in bytes.
 const MAX_VARCHAR_BYTES: usize = 65_535;
 
-/// Returns the name of the table of the records that the filter keeps.
-pub(super) fn kept_table(record: &RecordSchema) -> String {
-    format!("kept_{}s", record.name)
+/// Returns the name of the table of the records that the filter selects, valid or not.
+pub(super) fn selected_table(record: &RecordSchema) -> String {
+    format!("selected_{}s", record.name)
 }
 
-/// Returns the name of the table of the kept records that need a closer look.
+/// Returns the name of the table of the selected records that need a closer look.
 pub(super) fn unusual_table(record: &RecordSchema) -> String {
     format!("unusual_{}s", record.name)
 }
 
-/// Returns the name of the table of the numbers of these.
+/// Returns the name of the table of the numbers of the unusual records.
 pub(super) fn numbers_table(record: &RecordSchema) -> String {
     format!("{}_numbers", record.name)
 }
 
-/// Returns the name of the table of the unusual records after the checks.
-pub(super) fn judged_table(record: &RecordSchema) -> String {
-    format!("judged_{}s", record.name)
+/// Returns the name of the table of the unusual records with the first problem of each.
+pub(super) fn checked_table(record: &RecordSchema) -> String {
+    format!("checked_{}s", record.name)
 }
 
 /// Returns the name of the table of the valid records.
@@ -36,6 +36,14 @@ pub(super) fn valid_table(record: &RecordSchema) -> String {
 /// Returns the name of the table of the rejected records.
 pub(super) fn rejected_table(record: &RecordSchema) -> String {
     format!("rejected_{}s", record.name)
+}
+
+/// Returns the fields of a record that are numbers.
+pub(super) fn number_fields(
+    record: &RecordSchema,
+) -> impl Iterator<Item = &'static RecordField> + use<> {
+    let fields = record.fields.iter();
+    fields.filter(|field| !field.ty.is_text())
 }
 
 /// Returns the name of the column that has the number of a field, beside that of its text.
@@ -101,6 +109,12 @@ pub(super) struct HashColumn {
     pub name: &'static str,
     /// The keys of the fields.
     pub keys: &'static [&'static str],
+}
+
+/// Returns true if a table of a dataset has the value of a field of a record. Fields that are only hashed have none.
+pub(super) fn has_value_column(model: &Model, record: &'static RecordSchema, key: &str) -> bool {
+    let mut columns = dataset_columns(model, record);
+    columns.any(|column| matches!(column.source, ValueSource::Field(field) if field == key))
 }
 
 /// Returns the hashes that the tables of a dataset have of a record. Each is computed once.

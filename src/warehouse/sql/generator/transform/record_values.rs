@@ -2,6 +2,7 @@
 
 use super::record_tables::{field_of, time_column};
 use crate::model::{ColumnSchema, ColumnType, RecordSchema, ValueSource, staging_column_name};
+use crate::warehouse::sql::generator::list::LIST_WIDTH;
 
 /// Returns the hash of fields, by the expressions of their values; null if a field is null. FNV_HASH of a null is not
 /// documented, so it is not computed.
@@ -28,39 +29,50 @@ pub(super) fn hash_expression(
         .collect();
     match present.is_empty() {
         true => hash,
-        false => case_when(&present.join(" AND "), &hash, 4),
+        false => case_when(&present, &hash, 4),
     }
 }
 
-/// Returns the value of a column for a valid record; `None` if it does not follow from the record alone.
-pub(super) fn record_value(column: &ColumnSchema, alias: &str) -> Option<String> {
+/// Returns the value of a column that follows from a valid record alone.
+pub(super) fn record_value(column: &ColumnSchema, alias: &str) -> String {
     match column.source {
-        ValueSource::Field(key) => Some(match column.ty {
+        ValueSource::Field(key) => match column.ty {
             ColumnType::Timestamp => format!("{alias}.{}", time_column(key)),
             ColumnType::BigInt
             | ColumnType::Integer
             | ColumnType::SmallInt
             | ColumnType::Double
             | ColumnType::Varchar(_) => format!("{alias}.{}", staging_column_name(key)),
-        }),
-        ValueSource::Hash(_) => Some(format!("{alias}.{}", column.name)),
-        ValueSource::CalendarPart(..) | ValueSource::Lookup(_) | ValueSource::Engine(_) => None,
+        },
+        ValueSource::Hash(_) => format!("{alias}.{}", column.name),
+        ValueSource::CalendarPart(..) | ValueSource::Lookup(_) | ValueSource::Engine(_) => {
+            unreachable!("{} does not follow from a record alone", column.name)
+        }
     }
 }
 
-/// Returns the same with the name of the column.
-pub(super) fn named_record_value(column: &ColumnSchema, alias: &str) -> Option<String> {
-    let value = record_value(column, alias)?;
-    Some(match value == format!("{alias}.{}", column.name) {
+/// Returns the value of a column that follows from a valid record alone, with the name of the column.
+pub(super) fn named_record_value(column: &ColumnSchema, alias: &str) -> String {
+    let value = record_value(column, alias);
+    match value == format!("{alias}.{}", column.name) {
         true => value,
         false => format!("{value} AS {}", column.name),
-    })
+    }
 }
 
-/// Returns a CASE with one condition, in lines that are indented by at least `indent` blanks, except for the first one.
-pub(super) fn case_when(condition: &str, value: &str, indent: usize) -> String {
+/// Returns a CASE whose value is null unless all conditions are met, in lines that are indented by at least `indent` blanks,
+/// except for the first one.
+pub(super) fn case_when(conditions: &[String], value: &str, indent: usize) -> String {
     let pad = " ".repeat(indent);
-    format!("CASE\n{pad}    WHEN {condition}\n{pad}        THEN {value}\n{pad}END")
+    let line = format!("WHEN {}", conditions.join(" AND "));
+    let when = match indent + 4 + line.len() <= LIST_WIDTH {
+        true => line,
+        false => {
+            let separator = format!("\n{pad}        AND ");
+            format!("WHEN\n{pad}        {}", conditions.join(&separator))
+        }
+    };
+    format!("CASE\n{pad}    {when}\n{pad}        THEN {value}\n{pad}END")
 }
 
 /// Returns the time of milliseconds since 1970, in lines that are indented by 4 blanks. Days, seconds and milliseconds are
@@ -70,6 +82,6 @@ pub(super) fn timestamp_expression(ms: &str) -> String {
         "TIMESTAMP 'epoch'
         + {ms} / 86400000 * INTERVAL '1 day'
         + MOD({ms}, 86400000) / 1000 * INTERVAL '1 second'
-        + MOD({ms}, 1000) * INTERVAL '1 millisecond'"
+        + MOD({ms}, 1000) * INTERVAL '0.001 second'"
     )
 }

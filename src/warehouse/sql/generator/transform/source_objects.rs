@@ -62,10 +62,12 @@ fn value(model: &Model, column: &ColumnSchema) -> String {
         unreachable!("source objects have no values of records")
     };
     match value {
-        EngineValue::KeptRecords => format!("{} AS {name}", of_first(model, valid_table, 4)),
+        EngineValue::KeptRecords => {
+            format!("{} AS {name}", count_at_first_object(model, valid_table, 4))
+        }
         EngineValue::RejectedRecords => format!(
             "COALESCE(c.{name}, 0) + {} AS {name}",
-            of_first(model, rejected_table, 4)
+            count_at_first_object(model, rejected_table, 4)
         ),
         EngineValue::RejectedBytes => format!("CAST(NULL AS BIGINT) AS {name}"),
         EngineValue::ObjectKind
@@ -79,7 +81,11 @@ fn value(model: &Model, column: &ColumnSchema) -> String {
 }
 
 /// Returns the number of rows of the table of a kind of record, for the first object of that kind, and 0 for the others.
-fn of_first(model: &Model, table: impl Fn(&RecordSchema) -> String, indent: usize) -> String {
+fn count_at_first_object(
+    model: &Model,
+    table: impl Fn(&RecordSchema) -> String,
+    indent: usize,
+) -> String {
     let pad = " ".repeat(indent);
     let kind = source_column(model, EngineValue::ObjectKind).name;
     let cases: String = model
@@ -97,7 +103,7 @@ fn of_first(model: &Model, table: impl Fn(&RecordSchema) -> String, indent: usiz
 }
 
 /// Returns the kind of the objects that contain a kind of record.
-fn object_kind(model: &Model, record: &RecordSchema) -> RecordKind {
+pub(super) fn object_kind(model: &Model, record: &RecordSchema) -> RecordKind {
     match record.name == model.fact().1.record {
         true => RecordKind::Log,
         false => RecordKind::Song,

@@ -171,6 +171,22 @@ fn filter_compares_exactly() {
     assert!(has("FROM staging_prices"));
 }
 
+/// Texts of 64 KiB that are only hashed stay in the table of raw records.
+#[test]
+fn fields_that_are_only_hashed_are_not_copied() {
+    let statements = check_statements(&SPARKIFY);
+    let valid =
+        |statement: &&Statement| statement.sql.starts_with("CREATE TEMP TABLE valid_events");
+    let valid = statements.iter().find(valid).unwrap();
+    let columns: Vec<_> = valid
+        .sql
+        .lines()
+        .map(|line| line.trim_end_matches(','))
+        .collect();
+    assert!(columns.contains(&"    CAST(level AS VARCHAR(16)) AS level"));
+    assert!(!columns.contains(&"    song") && !columns.contains(&"    artist"));
+}
+
 /// The latest record of a key is found without sorting all of them, unless the key is a text.
 #[test]
 fn only_last_records_are_sorted() {

@@ -1,7 +1,9 @@
 //! Fills the staging tables of a load from raw records in S3.
 
 use super::attempt::Attempt;
+use super::copy_error::copy_error;
 use super::engine_run::EngineRun;
+use super::json_copy::{read_failed_copy_errors, read_load_errors, readable_views, run_copy};
 use super::kept_staging::ensure_replaceable;
 use super::plan::raw_statements;
 use super::rejected_records::RejectedRecord;
@@ -14,32 +16,23 @@ use crate::observer::Observer;
 use crate::output::Staging;
 use crate::output::raw_staging::RawStagingPlan;
 use crate::output::run_report::{LogReport, RunReport, TableReport};
-use crate::pipeline::{RawInput, RunFailure, ensure_within_limit, input_failure, record_schema};
+use crate::pipeline::{RawInput, RunFailure, input_failure, record_schema};
 use crate::warehouse::WarehouseConfig;
 use crate::warehouse::connect::error::{ErrorClass, StatementError, fatal};
 use crate::warehouse::connect::session::{ResultRow, WarehouseSession};
 use crate::warehouse::load::{LoadSource, StagedRows};
-use crate::warehouse::sql::generator::{
-    CopyRejects, LoadErrorView, failed_copy_errors_query, insert_copy_rejects,
-    load_errors_statement,
-};
+use crate::warehouse::query_result::unexpected_result;
+use crate::warehouse::sql::generator::insert_copy_rejects;
 use crate::warehouse::sql::statement::{Check, Effect, Statement};
 
-/// The maximum number of objects in one INSERT.
+/// The maximum number of objects in one INSERT, which keeps it far below the 16 MB that a statement may have.
 const MAX_INSERTED_OBJECTS: usize = 1000;
-
-/// What errors of S3 say if the bucket is in another region.
-const WRONG_REGION_ERRORS: [&str; 3] = [
-    "PermanentRedirect",
-    "must be addressed using the specified endpoint",
-    "AuthorizationHeaderMalformed",
-];
 
 /// The result of a statement.
 type StatementResult<T> = std::result::Result<T, StatementError>;
 
 /// The raw records of a run.
-pub(super) struct RawSource<'a> {
+pub(super) struct RawRecords<'a> {
     run: &'a EngineRun<'a>,
     input: &'a RawInput,
     plan: &'a RawStagingPlan<'a>,
@@ -51,7 +44,7 @@ pub(super) struct RawSource<'a> {
     report: Option<RunReport>,
 }
 
-impl<'a> RawSource<'a> {
+impl<'a> RawRecords<'a> {
     /// Returns the records of the objects of `input`, for which `plan` was uploaded.
     pub(super) fn new(
         run: &'a EngineRun<'a>,
@@ -64,7 +57,7 @@ impl<'a> RawSource<'a> {
             input,
             plan,
             staging,
-            attempt: Attempt::new(LoadErrorView::Stl, input.stages.clone()),
+            attempt: Attempt::new(Vec::new(), input.stages.clone()),
             failure: None,
             report: None,
         }
@@ -80,43 +73,39 @@ impl<'a> RawSource<'a> {
         self.report.take()
     }
 
-    /// Copies the records of a kind.
+    /// Copies the list of the source objects.
+    fn copy_source_objects(
+        &mut self,
+        session: &mut WarehouseSession,
+        sql: &str,
+    ) -> StatementResult<()> {
+        // An earlier attempt was not committed, as is known only now. Its rejects may not be those of this one.
+        self.staging.remove_rejects().map_err(fatal)?;
+        let copy = run_copy(session, sql, self.attempt.last_copy)?;
+        self.attempt.last_copy = copy.id;
+        Ok(())
+    }
+
+    /// Copies the records of the next objects.
     fn copy_records(
         &mut self,
         session: &mut WarehouseSession,
         record: &'static RecordSchema,
         sql: &str,
     ) -> StatementResult<()> {
-        if let Err(failure) = self.copy(session, sql) {
-            return Err(match failure.class {
-                ErrorClass::Fatal => self.copy_failure(session, kind_of(record), failure)?,
-                ErrorClass::Conflict | ErrorClass::ConnectionLost => failure,
-            });
+        let kind = kind_of(record);
+        match run_copy(session, sql, self.attempt.last_copy) {
+            Ok(copy) => {
+                let bytes = self.plan.copies[self.attempt.copies].bytes;
+                self.attempt.add_copy(kind, copy);
+                self.attempt.end_stage("copy", bytes, copy.rows);
+                Ok(())
+            }
+            Err(failure) if failure.class == ErrorClass::Fatal => {
+                Err(self.copy_failure(session, kind, failure)?)
+            }
+            Err(failure) => Err(failure),
         }
-        let copies = self.plan.copies.iter();
-        let bytes = copies
-            .filter(|copy| sql.contains(&copy.manifest))
-            .map(|copy| copy.bytes);
-        self.attempt.end_stage("copy", bytes.sum(), 0);
-        Ok(())
-    }
-
-    fn copy(&mut self, session: &mut WarehouseSession, sql: &str) -> StatementResult<()> {
-        let copied = session.copy_from_s3(sql, self.attempt.last_copy);
-        copied.map_err(with_region_hint)?;
-        let id = session.query("SELECT pg_last_copy_id()")?;
-        let id = id
-            .first()
-            .and_then(|row| row.first()?.as_ref()?.parse().ok());
-        let id = id.ok_or_else(|| {
-            fatal(
-                Error::failed("the warehouse returned an unexpected result")
-                    .with_reason("cannot read the id of the COPY"),
-            )
-        })?;
-        tracing::debug!(query_id = id, "id of the COPY");
-        self.attempt.last_copy = id;
-        Ok(())
     }
 
     /// Returns the error for a COPY that failed. If records that it could not read are the reason, the run has failed
@@ -127,37 +116,21 @@ impl<'a> RawSource<'a> {
         kind: RecordKind,
         failure: StatementError,
     ) -> StatementResult<StatementError> {
-        let query = failed_copy_errors_query(self.attempt.error_view, self.attempt.last_copy);
-        // Without the permission to read the view, the error of the COPY has to do.
-        let errors = session.query(&query).unwrap_or_default();
+        let attempt = &mut self.attempt;
+        let errors = read_failed_copy_errors(session, &attempt.error_views, attempt.last_copy)?;
         if errors.is_empty() {
             let error = failure.error.add_hint(
-                "COPY reads objects as their names say; --engine in-process goes by their contents",
+                "COPY reads objects as their names say, and no record of more than 4 MB; --engine in-process reads both",
             );
             return Ok(StatementError { error, ..failure });
         }
-        self.attempt
+        let count = errors.len();
+        attempt
             .add_load_errors(self.staging, kind, errors)
             .map_err(fatal)?;
-        let [songs, logs] = self
-            .attempt
-            .counts(self.input)
-            .map(|counts| (counts.report(), counts.rejects.first.clone()));
-        let within_limit = ensure_within_limit(
-            self.run.config.max_rejects,
-            [&songs, &logs].map(|(report, first)| (report, first.as_deref())),
-        );
-        let error = within_limit.err().unwrap_or_else(|| {
-            let (_, first) = match kind {
-                RecordKind::Song => songs,
-                RecordKind::Log => logs,
-            };
-            Error::too_many_rejects(format!("COPY gave up on the {}", kind.plural()))
-                .with_reason(first.unwrap_or_default())
-                .with_hint(
-                    "--max-rejects does not apply to this; read the objects by --engine in-process, or correct them",
-                )
-        });
+        let max_rejects = self.run.config.max_rejects;
+        let rejects = attempt.rejects(kind);
+        let error = copy_error(kind, max_rejects, count, rejects, failure.error);
         self.fail(error).map_err(fatal)
     }
 
@@ -175,26 +148,21 @@ impl<'a> RawSource<'a> {
         session: &mut WarehouseSession,
         record: &'static RecordSchema,
     ) -> StatementResult<()> {
-        let query = load_errors_statement(record, self.attempt.error_view);
-        let rows = session.query(&query.sql)?;
-        let kind = kind_of(record);
-        self.attempt
-            .add_load_errors(self.staging, kind, rows)
+        let attempt = &mut self.attempt;
+        let copy = attempt.newest_copy();
+        let rows = read_load_errors(session, record, &attempt.error_views, copy)?;
+        attempt
+            .add_load_errors(self.staging, kind_of(record), rows)
             .map_err(fatal)
     }
 
     /// Tells the warehouse how many records of each object COPY could not read.
     fn insert_copy_rejects(&self, session: &mut WarehouseSession) -> StatementResult<()> {
-        for kind in [RecordKind::Song, RecordKind::Log] {
-            let objects = self.attempt.load_errors_by_object(kind);
-            let rejects: Vec<_> = objects
-                .into_iter()
-                .map(|(kind, object, count)| CopyRejects {
-                    kind,
-                    object: object.to_owned(),
-                    count,
-                })
-                .collect();
+        for (kind, source) in [
+            (RecordKind::Song, &self.input.songs),
+            (RecordKind::Log, &self.input.logs),
+        ] {
+            let rejects = self.attempt.rejects(kind).by_source_object(source);
             for rejects in rejects.chunks(MAX_INSERTED_OBJECTS) {
                 session.execute(&insert_copy_rejects(&SPARKIFY, rejects).sql)?;
             }
@@ -228,6 +196,11 @@ impl<'a> RawSource<'a> {
         self.attempt.set_record_counts(&rows).map_err(fatal)?;
         let records = self.attempt.record_count();
         self.attempt.end_stage("check", 0, records);
+        for kind in RecordKind::ALL {
+            if let Some(warning) = self.attempt.rejects(kind).unread_objects_warning() {
+                self.run.progress.warn(&warning);
+            }
+        }
         let [songs, logs] = self.attempt.counts(self.input);
         let checked = check_counts(self.run.config, &songs, &logs, self.run.progress);
         if let Err(error) = checked {
@@ -239,10 +212,7 @@ impl<'a> RawSource<'a> {
 
     /// Reads what the report says about the staged rows of the fact table.
     fn read_fact_summary(&mut self, rows: &[ResultRow]) -> Result<()> {
-        let unreadable = || {
-            Error::failed("the warehouse returned an unexpected result")
-                .with_reason("cannot read the summary of the staged events")
-        };
+        let unreadable = || unexpected_result("the summary of the staged events");
         let [row] = rows else {
             return Err(unreadable());
         };
@@ -271,13 +241,17 @@ impl<'a> RawSource<'a> {
     }
 }
 
-impl LoadSource for RawSource<'_> {
+impl LoadSource for RawRecords<'_> {
     fn run_id(&self) -> &str {
         self.staging.run_id()
     }
 
     fn name(&self) -> String {
         format!("run {}", self.staging.run_id())
+    }
+
+    fn how_to_repeat(&self) -> &'static str {
+        "run again"
     }
 
     fn bytes(&self) -> Option<u64> {
@@ -294,16 +268,10 @@ impl LoadSource for RawSource<'_> {
     }
 
     fn prepare_attempt(&mut self, session: &mut WarehouseSession) -> StatementResult<()> {
-        // Only a cluster has this view, and the other one has no texts of records.
-        let view = match session.query("SELECT 1 FROM stl_load_errors LIMIT 0") {
-            Ok(_) => LoadErrorView::Stl,
-            Err(failure) if failure.class == ErrorClass::Fatal => LoadErrorView::Sys,
-            Err(failure) => return Err(failure),
-        };
         if self.run.options.keep_staging {
             ensure_replaceable(session)?;
         }
-        self.attempt = Attempt::new(view, self.input.stages.clone());
+        self.attempt = Attempt::new(readable_views(session)?, self.input.stages.clone());
         Ok(())
     }
 
@@ -315,7 +283,7 @@ impl LoadSource for RawSource<'_> {
     ) -> StatementResult<()> {
         let sql = &statement.sql;
         match statement.effect {
-            Effect::CopySourceObjects => self.copy(session, sql),
+            Effect::CopySourceObjects => self.copy_source_objects(session, sql),
             Effect::CopyRecords(record) => self.copy_records(session, record, sql),
             Effect::Check(Check::LoadErrors(record)) => self.add_load_errors(session, record),
             Effect::Check(Check::RejectedRecords(record)) => {
@@ -331,15 +299,52 @@ impl LoadSource for RawSource<'_> {
                 let rows = session.query(sql)?;
                 self.read_fact_summary(&rows).map_err(fatal)
             }
-            #[expect(
-                clippy::panic,
-                reason = "the plan of this source has no other statements"
-            )]
-            _ => panic!("raw records are copied, checked and transformed: {statement:?}"),
+            Effect::Begin
+            | Effect::Lock
+            | Effect::LoadedRuns
+            | Effect::Create(_)
+            | Effect::Alter(_)
+            | Effect::Drop(_)
+            | Effect::CreateRaw(_)
+            | Effect::DropRaw(_)
+            | Effect::Temporary
+            | Effect::DropConstraints
+            | Effect::Constraints
+            | Effect::Copy(_)
+            | Effect::Insert(_)
+            | Effect::Update(_)
+            | Effect::Delete(_)
+            | Effect::Check(
+                Check::StagedRows
+                | Check::Emptied
+                | Check::MergeState
+                | Check::MergedRows
+                | Check::RowDeltas,
+            )
+            | Effect::Commit => {
+                #[expect(
+                    clippy::panic,
+                    reason = "the transaction runs these statements by itself"
+                )]
+                {
+                    panic!("raw records are copied, checked and transformed: {statement:?}")
+                }
+            }
         }
     }
 
+    /// Checks that the warehouse has the list of all objects, and keeps the counts for the report.
     fn check_staged_rows(&mut self, counts: &StagedRows) -> Result<()> {
+        let listed = self.input.songs.objects.len() + self.input.logs.objects.len();
+        for (table, rows) in counts.iter() {
+            if *table == *SPARKIFY.source_objects() && rows != listed as u64 {
+                return Err(Error::failed(format!("cannot load run {}", self.run_id()))
+                    .with_reason(format!(
+                        "{rows} of {listed} listed objects arrived in the warehouse"
+                    ))
+                    .with_hint("the warehouse is unchanged; run again"));
+            }
+        }
         let rows = counts.iter().map(|(table, rows)| {
             let report = TableReport {
                 rows,
@@ -363,20 +368,6 @@ impl LoadSource for RawSource<'_> {
 
     fn on_not_committed(&mut self) {
         self.report = None;
-    }
-}
-
-/// Names the flag that helps if COPY asked for a bucket in the wrong region.
-fn with_region_hint(failure: StatementError) -> StatementError {
-    let text = failure.error.to_string();
-    match WRONG_REGION_ERRORS.iter().any(|error| text.contains(error)) {
-        false => failure,
-        true => StatementError {
-            error: failure.error.add_hint(
-                "the bucket is in another region than Redshift: name its region with --copy-region",
-            ),
-            ..failure
-        },
     }
 }
 
