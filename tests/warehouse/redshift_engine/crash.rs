@@ -175,6 +175,7 @@ fn assert_unknown_outcome_is_said(is_executed: bool) {
     let report =
         std::fs::read(warehouse.run_dir("out-redshift", run).join("_report.json")).unwrap();
     let report: Value = serde_json::from_slice(&report).unwrap();
+    assert_eq!(report["status"], "ok");
     assert_eq!(
         reject_lines(&warehouse, run, "logs").len() as u64,
         REJECTED_LOGS

@@ -165,7 +165,7 @@ fn unreadable_logs_fail_the_run() {
 fn objects_that_may_be_lost_are_named() {
     let warehouse = TestWarehouse::with_settings(undocumented_behaviours()[0].clone());
     let events = events_with_rejects(0, 0, 300);
-    let input = upload_records(&warehouse, &[song(json!({}))], &events);
+    let input = upload_records(&warehouse, &[song(&json!({}))], &events);
     let array = format!("[{}]", events[..20].join(","));
     warehouse.put_object("input/log_data/b.json", array);
     let output = run_engine(&warehouse, "redshift", &input, &[]);
@@ -186,14 +186,17 @@ fn late_load_errors_are_waited_for() {
     let events = events_with_rejects(1, 2, 40);
     let run = |queries| {
         let warehouse = TestWarehouse::with_settings(lagging(queries));
-        let input = upload_records(&warehouse, &[song(json!({}))], &events);
+        let input = upload_records(&warehouse, &[song(&json!({}))], &events);
         let output = run_engine(&warehouse, "redshift", &input, &["--max-rejects", "3"]);
         (warehouse, output)
     };
     let (warehouse, output) = run(3);
     let report = output.assert_success().json();
     assert_eq!(report["logs"]["rejected"], 3);
-    assert_eq!(reject_lines(&warehouse, &report, "logs").len(), 3);
+    assert_eq!(
+        reject_lines(&warehouse, report["run"].as_str().unwrap(), "logs").len(),
+        3
+    );
 
     // Rejects that are never shown must not vanish.
     let (warehouse, output) = run(1000);
