@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_staged_for_redshift_is_no_input() {
+    fn raw_staging_names_are_not_input() {
         let mut level = ListResult::default();
         level
             .objects

@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_no_paths() {
+    fn other_texts_are_rejected() {
         for path in [
             "",
             "artist",

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
 use testkit::redshift_simulator::{FaultPoint, StatementMatcher, WarehouseKind};
 
-use super::support::{RawInput, run_engine};
+use super::support::{RawInput, event, run_engine};
 use crate::support::table_rows::TableRows;
 use crate::support::test_warehouse::TestWarehouse;
 
@@ -45,9 +46,9 @@ pub fn upload_part(warehouse: &TestWarehouse, batch: usize, part: Part) {
             warehouse.upload_dir(&logs, &format!("input/log_data/{folder}"));
             let rejects = format!(
                 "{}\n{{\"page\":\"NextSong\",}}\n{}\n{}\n",
-                event(batch, "5"),
-                event(batch, "\"x\""),
-                event(batch, "null"),
+                event_with_item(batch, &json!("5")),
+                event_with_item(batch, &json!("x")),
+                event_with_item(batch, &Value::Null),
             );
             let key = format!("input/log_data/{folder}/rejects.json");
             warehouse.put_object(&key, rejects);
@@ -55,11 +56,10 @@ pub fn upload_part(warehouse: &TestWarehouse, batch: usize, part: Part) {
     }
 }
 
-/// Returns an event of a batch with this item of the session, as JSON.
-fn event(batch: usize, item: &str) -> String {
-    format!(
-        r#"{{"page":"NextSong","ts":154100000000{batch},"userId":"3","sessionId":{batch},"itemInSession":{item},"level":"free"}}"#
-    )
+/// Returns an event of a batch with this item of the session.
+fn event_with_item(batch: usize, item: &Value) -> String {
+    let ts = 1_541_000_000_000 + batch;
+    event(&json!({"ts": ts, "userId": "3", "sessionId": batch, "itemInSession": item}))
 }
 
 /// Uploads a batch, and returns all input so far.

@@ -5,7 +5,7 @@ use testkit::cli::output::CommandOutput;
 use testkit::redshift_simulator::WarehouseKind;
 
 use super::batches::{LIMIT, REJECTED_LOGS, runs_in_output, tables_of_one_run, upload_batch};
-use super::support::{RawInput, run_engine};
+use super::support::{RawInput, reject_lines, run_engine};
 use crate::support::table_rows::{TableRows, assert_tables_eq};
 use crate::support::test_warehouse::TestWarehouse;
 
@@ -23,21 +23,10 @@ fn run(warehouse: &TestWarehouse, arguments: &[&str]) -> CommandOutput {
     CommandOutput::run(&mut warehouse.sparkify(arguments))
 }
 
-/// Returns the rejects of a run.
-fn read_rejects(warehouse: &TestWarehouse, run: &str) -> Vec<Value> {
-    let file = warehouse
-        .run_dir("out-redshift", run)
-        .join("_rejects/logs-00000.jsonl");
-    let text = std::fs::read_to_string(file).unwrap();
-    text.lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
-}
-
 /// Writes the rejects of a run that can be replayed to `edited.jsonl`, corrected. Returns how many there are.
 fn edit_rejects(warehouse: &TestWarehouse, run: &str) -> u64 {
     let mut edited = Vec::new();
-    for (number, mut reject) in read_rejects(warehouse, run).into_iter().enumerate() {
+    for (number, mut reject) in reject_lines(warehouse, run, "logs").into_iter().enumerate() {
         if reject["truncated"] == true {
             continue;
         }
@@ -75,7 +64,7 @@ fn load_says_that_there_is_no_dataset() {
 fn rejects_are_grouped() {
     let (warehouse, _, report) = loaded_warehouse();
     let id = report["run"].as_str().unwrap();
-    let rejects = read_rejects(&warehouse, id);
+    let rejects = reject_lines(&warehouse, id, "logs");
     assert_eq!(rejects.len() as u64, REJECTED_LOGS);
     // A reject of the checks names its own line, because the object of its record is not known after COPY.
     let own_file = format!("{OUT}/{id}/_rejects/logs-00000.jsonl");
@@ -172,7 +161,7 @@ fn rejects_of_a_failed_run_are_kept() {
         let report = output.json();
         assert_eq!(report["status"], "failed", "{report}");
         let id = report["run"].as_str().unwrap();
-        let listed = read_rejects(&warehouse, id).len() as u64;
+        let listed = reject_lines(&warehouse, id, "logs").len() as u64;
         assert_eq!(report["logs"]["rejected"], listed, "{limit:?}: {report}");
         let groups = run(&warehouse, &["rejects", &format!("{OUT}/{id}"), "--json"]);
         let groups = groups.assert_success().json();
@@ -222,7 +211,7 @@ fn rejects_of_a_failed_run_are_kept() {
 }
 
 #[test]
-fn history_names_the_engine_and_clean_keeps_the_newest_runs() {
+fn history_lists_runs_and_clean_keeps_the_newest() {
     let (warehouse, _, first) = loaded_warehouse();
     let mut ids = vec![first["run"].as_str().unwrap().to_owned()];
     for batch in [2, 3] {
@@ -252,4 +241,9 @@ fn history_names_the_engine_and_clean_keeps_the_newest_runs() {
     let latest = warehouse.run_dir("out-redshift", "latest.json");
     let latest: Value = serde_json::from_slice(&std::fs::read(latest).unwrap()).unwrap();
     assert_eq!(latest["run"], ids[2].as_str());
+    let report = warehouse
+        .run_dir("out-redshift", &ids[2])
+        .join("_report.json");
+    let report: Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
+    assert_eq!(report["engine"], "redshift");
 }

@@ -4,15 +4,16 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use testkit::dir_contents::list_files;
 use testkit::redshift_simulator::{FaultPoint, StatementMatcher, WarehouseKind};
 
 use super::batches::{
     LIMIT, REJECTED_LOGS, SavedTables, kill_at, permanent_staging_tables, runs_in_output,
     tables_of_one_run, upload_batch,
 };
-use super::support::{RawInput, engine_command, run_engine};
-use crate::support::table_rows::{TableRows, assert_tables_eq, load_history_rows};
+use super::support::{
+    RawInput, assert_nothing_is_loaded_twice, engine_command, reject_lines, run_engine,
+};
+use crate::support::table_rows::{TableRows, assert_tables_eq};
 use crate::support::test_warehouse::TestWarehouse;
 
 /// Returns a warehouse with one batch loaded and another one to be loaded, and its tables.
@@ -40,34 +41,16 @@ fn loaded_report(warehouse: &TestWarehouse, input: &RawInput, more: &[&str]) -> 
     assert_eq!(output.code, Some(0), "{output:?}");
     let report = output.json();
     assert_eq!(report["logs"]["rejected"], REJECTED_LOGS, "{output:?}");
-    assert_eq!(read_rejects(warehouse, &report).len() as u64, REJECTED_LOGS);
-    let run = warehouse.run_dir("out-redshift", report["run"].as_str().unwrap());
+    let run = report["run"].as_str().unwrap();
+    let rejects = reject_lines(warehouse, run, "logs");
+    assert_eq!(rejects.len() as u64, REJECTED_LOGS);
+    assert!(reject_lines(warehouse, run, "songs").is_empty());
+    let run = warehouse.run_dir("out-redshift", run);
     let stored = std::fs::read(run.join("_report.json")).unwrap();
     let stored: Value = serde_json::from_slice(&stored).unwrap();
     assert_eq!(stored["logs"], report["logs"]);
     assert_eq!(stored["songs"], report["songs"]);
     report
-}
-
-/// Returns the lines of the reject files of a run.
-fn read_rejects(warehouse: &TestWarehouse, report: &Value) -> Vec<Value> {
-    let run = warehouse.run_dir("out-redshift", report["run"].as_str().unwrap());
-    let folder = run.join("_rejects");
-    let mut rejects = Vec::new();
-    for file in list_files(&folder) {
-        let text = std::fs::read_to_string(folder.join(file)).unwrap();
-        rejects.extend(text.lines().map(|line| serde_json::from_str(line).unwrap()));
-    }
-    rejects
-}
-
-/// Asserts that no object is listed twice by the load history.
-#[track_caller]
-fn assert_nothing_is_loaded_twice(warehouse: &TestWarehouse) {
-    let history = load_history_rows(&mut warehouse.admin_client());
-    let mut once = history.clone();
-    once.dedup_by(|a, b| a.0 == b.0);
-    assert_eq!(history.len(), once.len(), "{history:?}");
 }
 
 #[test]
@@ -192,8 +175,9 @@ fn assert_unknown_outcome_is_said(is_executed: bool) {
     let report =
         std::fs::read(warehouse.run_dir("out-redshift", run).join("_report.json")).unwrap();
     let report: Value = serde_json::from_slice(&report).unwrap();
+    assert_eq!(report["status"], "ok");
     assert_eq!(
-        read_rejects(&warehouse, &report).len() as u64,
+        reject_lines(&warehouse, run, "logs").len() as u64,
         REJECTED_LOGS
     );
     if !is_executed {

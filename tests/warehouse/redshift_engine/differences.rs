@@ -165,7 +165,7 @@ fn differences_are_reported() {
             count("kept") + count("filtered") + count("rejected") + count("duplicates"),
             "{name}: {logs}"
         );
-        let rejects = reject_lines(&warehouse, &report, "logs");
+        let rejects = reject_lines(&warehouse, report["run"].as_str().unwrap(), "logs");
         assert_eq!(rejects.len() as u64, count("rejected"), "{name}");
         let expected = std::fs::read(
             fixtures()

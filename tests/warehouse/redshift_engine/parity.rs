@@ -18,7 +18,7 @@ fn upload_generated(warehouse: &TestWarehouse, arguments: &[&str]) -> RawInput {
 }
 
 #[test]
-fn fixtures() {
+fn engines_agree_on_fixtures() {
     for settings in undocumented_behaviours() {
         let upload = |warehouse: &TestWarehouse| {
             let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures");
@@ -37,7 +37,7 @@ fn fixtures() {
 
 /// The real sample, if it is there.
 #[test]
-fn sample() {
+fn engines_agree_on_the_sample() {
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/sparkify_sample");
     if !sample.exists() {
         return;
@@ -55,7 +55,7 @@ fn sample() {
 }
 
 #[test]
-fn generated_events() {
+fn engines_agree_on_generated_events() {
     for (settings, events) in undocumented_behaviours().iter().zip(["200000", "20000"]) {
         let arguments = [
             "--events", events, "--songs", "2000", "--users", "300", "--seed", "11",
@@ -68,7 +68,7 @@ fn generated_events() {
 /// Every kind of awkward input that the generator knows. COPY takes some of it differently, so the engine in this process
 /// gets what COPY has staged.
 #[test]
-fn generated_edge_cases() {
+fn engines_agree_on_edge_cases_that_copy_has_staged() {
     for (settings, events) in undocumented_behaviours().iter().zip(["20000", "200000"]) {
         let arguments = [
             "--events",

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 use testkit::redshift_simulator::SimulatorSettings;
 
 use super::support::{
-    RawInput, assert_engines_agree, history_sums, reject_lines, run_engine, undocumented_behaviours,
+    RawInput, assert_engines_agree, event, history_sums, reject_lines, run_engine, song,
+    undocumented_behaviours,
 };
 use crate::support::test_warehouse::TestWarehouse;
 
@@ -15,43 +16,22 @@ fn upload_records(warehouse: &TestWarehouse, songs: &[String], events: &[String]
     RawInput::below(warehouse, "input")
 }
 
-fn event(changes: Value) -> String {
-    let mut event = json!({
-        "page": "NextSong", "ts": 1541016707796_u64, "userId": "7", "sessionId": 8, "itemInSession": 1, "level": "free",
-        "location": "L", "userAgent": "U", "firstName": "F", "lastName": "L", "gender": "G",
-        "song": "T", "artist": "N", "length": 1.5,
-    });
-    let fields = event.as_object_mut().unwrap();
-    fields.extend(changes.as_object().unwrap().clone());
-    event.to_string()
-}
-
-fn song(changes: Value) -> String {
-    let mut song = json!({
-        "song_id": "S1", "title": "T", "artist_id": "A1", "artist_name": "N", "duration": 1.5, "year": 1999,
-        "artist_location": "P", "artist_latitude": 1.0, "artist_longitude": 2.0,
-    });
-    let fields = song.as_object_mut().unwrap();
-    fields.extend(changes.as_object().unwrap().clone());
-    song.to_string()
-}
-
 #[test]
 fn each_reason_is_found() {
     let events = [
-        event(json!({})),
-        event(json!({"itemInSession": "x"})),
-        event(json!({"itemInSession": 1.5})),
-        event(json!({"userId": 3_000_000_000_u64})),
-        event(json!({"sessionId": null})),
-        event(json!({"level": "a level of more than 16 bytes"})),
-        event(json!({"level": null, "ts": "?"})),
-        event(json!({"page": "Home", "ts": "?"})),
+        event(&json!({})),
+        event(&json!({"itemInSession": "x"})),
+        event(&json!({"itemInSession": 1.5})),
+        event(&json!({"userId": 3_000_000_000_u64})),
+        event(&json!({"sessionId": null})),
+        event(&json!({"level": "a level of more than 16 bytes"})),
+        event(&json!({"level": null, "ts": "?"})),
+        event(&json!({"page": "Home", "ts": "?"})),
     ];
     let songs = [
-        song(json!({})),
-        song(json!({"song_id": "S2", "duration": "long"})),
-        song(json!({"title": null})),
+        song(&json!({})),
+        song(&json!({"song_id": "S2", "duration": "long"})),
+        song(&json!({"title": null})),
     ];
     for settings in undocumented_behaviours() {
         let upload = |warehouse: &TestWarehouse| upload_records(warehouse, &songs, &events);
@@ -66,7 +46,7 @@ fn each_reason_is_found() {
 #[track_caller]
 fn assert_fails(settings: &SimulatorSettings, events: &[String], max_rejects: &str) -> Value {
     let warehouse = TestWarehouse::with_settings(settings.clone());
-    let input = upload_records(&warehouse, &[song(json!({}))], events);
+    let input = upload_records(&warehouse, &[song(&json!({}))], events);
     let output = run_engine(
         &warehouse,
         "redshift",
@@ -76,7 +56,7 @@ fn assert_fails(settings: &SimulatorSettings, events: &[String], max_rejects: &s
     assert_eq!(output.code, Some(3), "{output:?}");
     let report = output.json();
     assert_eq!(report["status"], "failed");
-    let rejects = reject_lines(&warehouse, &report, "logs");
+    let rejects = reject_lines(&warehouse, report["run"].as_str().unwrap(), "logs");
     assert_eq!(
         rejects.len() as u64,
         report["logs"]["rejected"].as_u64().unwrap()
@@ -93,7 +73,7 @@ fn events_with_rejects(by_checks: usize, by_copy: usize, valid: usize) -> Vec<St
     let event = |number: usize, changes: serde_json::Value| {
         let mut changes = changes;
         changes["itemInSession"] = json!(number);
-        event(changes)
+        event(&changes)
     };
     let rejected = (0..by_checks).map(|number| event(number, json!({"ts": "soon"})));
     let unreadable = (0..by_copy).map(|_| "{\"page\": \"NextSong\", ".to_owned());
@@ -116,7 +96,7 @@ fn a_percentage_is_checked_after_staging() {
     assert!(error.contains("6 of 100 log records (6.00%)"), "{error}");
 
     let warehouse = TestWarehouse::with_settings(settings.clone());
-    let input = upload_records(&warehouse, &[song(json!({}))], &events);
+    let input = upload_records(&warehouse, &[song(&json!({}))], &events);
     let output = run_engine(&warehouse, "redshift", &input, &["--max-rejects", "6%"]);
     assert_eq!(output.assert_success().json()["logs"]["kept"], 94);
     assert_eq!(history_sums(&warehouse)[0], ("log".to_owned(), 94, 6));
@@ -140,12 +120,12 @@ fn rejects_say_what_is_known() {
     let warehouse = TestWarehouse::with_settings(undocumented_behaviours()[0].clone());
     let input = upload_records(
         &warehouse,
-        &[song(json!({}))],
+        &[song(&json!({}))],
         &events_with_rejects(1, 1, 8),
     );
     let output = run_engine(&warehouse, "redshift", &input, &["--max-rejects", "2"]);
     let report = output.assert_success().json();
-    let rejects = reject_lines(&warehouse, &report, "logs");
+    let rejects = reject_lines(&warehouse, report["run"].as_str().unwrap(), "logs");
     let [by_copy, by_check] = &rejects[..] else {
         panic!("{rejects:?}")
     };
@@ -185,7 +165,7 @@ fn unreadable_logs_fail_the_run() {
 fn objects_that_may_be_lost_are_named() {
     let warehouse = TestWarehouse::with_settings(undocumented_behaviours()[0].clone());
     let events = events_with_rejects(0, 0, 300);
-    let input = upload_records(&warehouse, &[song(json!({}))], &events);
+    let input = upload_records(&warehouse, &[song(&json!({}))], &events);
     let array = format!("[{}]", events[..20].join(","));
     warehouse.put_object("input/log_data/b.json", array);
     let output = run_engine(&warehouse, "redshift", &input, &[]);
@@ -206,14 +186,17 @@ fn late_load_errors_are_waited_for() {
     let events = events_with_rejects(1, 2, 40);
     let run = |queries| {
         let warehouse = TestWarehouse::with_settings(lagging(queries));
-        let input = upload_records(&warehouse, &[song(json!({}))], &events);
+        let input = upload_records(&warehouse, &[song(&json!({}))], &events);
         let output = run_engine(&warehouse, "redshift", &input, &["--max-rejects", "3"]);
         (warehouse, output)
     };
     let (warehouse, output) = run(3);
     let report = output.assert_success().json();
     assert_eq!(report["logs"]["rejected"], 3);
-    assert_eq!(reject_lines(&warehouse, &report, "logs").len(), 3);
+    assert_eq!(
+        reject_lines(&warehouse, report["run"].as_str().unwrap(), "logs").len(),
+        3
+    );
 
     // Rejects that are never shown must not vanish.
     let (warehouse, output) = run(1000);

@@ -2,14 +2,15 @@
 
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use testkit::cli::output::CommandOutput;
 use testkit::redshift_simulator::{NumberSpelling, RepeatedKeys, SimulatorSettings, WarehouseKind};
 
-use crate::support::table_rows::{TableRows, assert_tables_eq};
+use crate::support::table_rows::{TableRows, assert_tables_eq, load_history_rows};
 use crate::support::test_warehouse::TestWarehouse;
 
-/// What the documentation of COPY leaves open: each combination must have the same result.
+/// Settings that cover both ways of each behaviour that the documentation of COPY leaves open: two of the four
+/// combinations.
 pub fn undocumented_behaviours() -> Vec<SimulatorSettings> {
     let spellings = [NumberSpelling::AsWritten, NumberSpelling::ThroughDouble];
     let keys = [RepeatedKeys::First, RepeatedKeys::Last];
@@ -40,6 +41,31 @@ impl RawInput {
             logs: url("log_data"),
         }
     }
+}
+
+/// Returns an event as JSON, with some keys changed.
+pub fn event(changes: &Value) -> String {
+    let event = json!({
+        "page": "NextSong", "ts": 1541016707796_u64, "userId": "7", "sessionId": 8, "itemInSession": 1, "level": "free",
+        "location": "L", "userAgent": "U", "firstName": "F", "lastName": "L", "gender": "G",
+        "song": "T", "artist": "N", "length": 1.5,
+    });
+    changed(event, changes)
+}
+
+/// Returns a song as JSON, with some keys changed.
+pub fn song(changes: &Value) -> String {
+    let song = json!({
+        "song_id": "S1", "title": "T", "artist_id": "A1", "artist_name": "N", "duration": 1.5, "year": 1999,
+        "artist_location": "P", "artist_latitude": 1.0, "artist_longitude": 2.0,
+    });
+    changed(song, changes)
+}
+
+fn changed(mut record: Value, changes: &Value) -> String {
+    let fields = record.as_object_mut().unwrap();
+    fields.extend(changes.as_object().unwrap().clone());
+    record.to_string()
 }
 
 /// Runs an engine, and loads its result.
@@ -138,9 +164,17 @@ pub fn history_sums(warehouse: &TestWarehouse) -> Vec<(String, i64, i64)> {
         .collect()
 }
 
-/// Returns the lines of the reject file of a run of the engine inside Redshift.
-pub fn reject_lines(warehouse: &TestWarehouse, report: &Value, kind: &str) -> Vec<Value> {
-    let run = report["run"].as_str().unwrap();
+/// Asserts that no object is listed twice by the load history.
+#[track_caller]
+pub fn assert_nothing_is_loaded_twice(warehouse: &TestWarehouse) {
+    let history = load_history_rows(&mut warehouse.admin_client());
+    let mut once = history.clone();
+    once.dedup_by(|a, b| a.0 == b.0);
+    assert_eq!(history.len(), once.len(), "{history:?}");
+}
+
+/// Returns the lines of the reject file of a run of the engine inside Redshift, by its id; none if it has no such file.
+pub fn reject_lines(warehouse: &TestWarehouse, run: &str, kind: &str) -> Vec<Value> {
     let file = warehouse
         .run_dir("out-redshift", run)
         .join(format!("_rejects/{kind}-00000.jsonl"));
