@@ -41,7 +41,7 @@ pub(crate) struct EngineArgs {
     /// tables of these names fail the run.
     #[arg(long)]
     keep_staging: bool,
-    /// AWS region of the input, the JSONPaths file and OUT
+    /// AWS region of the input and of OUT
     ///
     /// Only with --engine redshift, if the buckets are in another region than Redshift.
     #[arg(long, value_name = "NAME")]
