@@ -20,6 +20,7 @@ use crate::warehouse::load::{
     LoadMode, LoadReport, NewestLoad, ParquetParams, WarehouseLoad, check_tables, loaded_before,
     parquet_copy_statements,
 };
+use crate::warehouse::sql::literal::quote_literal;
 
 /// A run or a [replay](RunConfig::replay), and the load of its dataset.
 #[derive(Debug, Clone)]
@@ -177,12 +178,18 @@ impl RunJob {
         };
         if warehouse.connection.dialect != Dialect::Redshift {
             return Err(unusable_engine("the warehouse is PostgreSQL").with_hint(
-                "leave out --engine redshift: the engine in this process loads into both",
+                "leave out --engine redshift: the engine in this process loads into PostgreSQL and Redshift",
             ));
         }
         redshift_input(&self.config.input)?;
         match &self.config.out {
-            Location::S3 { .. } => Ok(()),
+            // The URLs of the manifests become literals of SQL.
+            out @ Location::S3 { .. } => match quote_literal(&out.to_string()) {
+                Ok(_) => Ok(()),
+                Err(_) => Err(Error::usage(format!("cannot use --out {out}"))
+                    .with_reason("it contains a backslash or a control character")
+                    .with_hint("choose another prefix")),
+            },
             Location::Local(out) => Err(unusable_engine(format!(
                 "--out {} is not in S3, and COPY reads its manifests there",
                 out.display()

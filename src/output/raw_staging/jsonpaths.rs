@@ -52,6 +52,9 @@ pub(super) fn check_jsonpaths(
     json: &[u8],
     record: &RecordSchema,
 ) -> Result<Vec<&'static str>, String> {
+    if json.starts_with("\u{feff}".as_bytes()) {
+        return Err("it begins with a byte order mark".to_owned());
+    }
     // The deserializer would also take an array for the fields of the object.
     if json.trim_ascii_start().first() != Some(&b'{') {
         return Err("it is not a JSON object".to_owned());
@@ -59,14 +62,6 @@ pub(super) fn check_jsonpaths(
     let file: JsonPathsFile = serde_json::from_slice(json).map_err(|e| e.to_string())?;
     let paths = file.jsonpaths;
     let known = record.known_keys();
-    if paths.len() != known.len() {
-        return Err(format!(
-            "it has {} paths, {} has {} columns",
-            paths.len(),
-            record.staging_table(),
-            known.len()
-        ));
-    }
     let mut keys: Vec<&'static str> = Vec::with_capacity(known.len());
     let mut first_notation = None;
     for (path, number) in paths.iter().zip(1..) {
@@ -93,6 +88,20 @@ pub(super) fn check_jsonpaths(
             )));
         }
         keys.push(key);
+    }
+    let missing: Vec<_> = known
+        .iter()
+        .filter(|key| !keys.contains(key))
+        .copied()
+        .collect();
+    if !missing.is_empty() {
+        return Err(format!(
+            "it has {} paths, {} has {} columns: there is no path for {}",
+            paths.len(),
+            record.staging_table(),
+            known.len(),
+            missing.join(", ")
+        ));
     }
     Ok(keys)
 }
@@ -207,19 +216,22 @@ mod tests {
     }
 
     #[test]
-    fn number_of_paths_must_be_that_of_the_columns() {
-        let refused = |count| {
-            Err(format!(
-                "it has {count} paths, staging_events has 18 columns"
-            ))
-        };
-        assert_eq!(check_logs(&PUBLIC_LOG_PATHS[1..]), refused(17));
+    fn each_column_needs_a_path() {
+        let reason = "it has 17 paths, staging_events has 18 columns: there is no path for artist";
+        assert_eq!(check_logs(&PUBLIC_LOG_PATHS[1..]), Err(reason.to_owned()));
+        let nothing = check_logs(&[""; 0]).unwrap_err();
+        assert!(
+            nothing.starts_with(
+                "it has 0 paths, staging_events has 18 columns: there is no path for artist, auth,"
+            ),
+            "{nothing}"
+        );
         let mut more = PUBLIC_LOG_PATHS.to_vec();
         more.push("$['more']");
-        assert_eq!(check_logs(&more), refused(19));
-        assert_eq!(check_logs(&[""; 0]), refused(0));
+        let reason = "path 19, $['more'], names no key of staging_events";
+        assert_eq!(check_logs(&more), Err(reason.to_owned()));
         let json = jsonpaths_of_record(&EVENT_RECORD).unwrap();
-        let reason = "it has 18 paths, staging_songs has 10 columns";
+        let reason = "path 1, $['artist'], names no key of staging_songs";
         assert_eq!(check_jsonpaths(&json, &SONG_RECORD), Err(reason.to_owned()));
     }
 
@@ -315,7 +327,7 @@ mod tests {
             ("", "it is not a JSON object"),
             ("[]", "it is not a JSON object"),
             (r#"[["$.ts"]]"#, "it is not a JSON object"),
-            ("\u{feff}{}", "it is not a JSON object"),
+            ("\u{feff}{}", "it begins with a byte order mark"),
             ("{", "EOF while parsing an object at line 1 column 1"),
             ("{}", "missing field `jsonpaths` at line 1 column 2"),
             (

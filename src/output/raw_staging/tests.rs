@@ -255,7 +255,8 @@ fn a_jsonpaths_file_that_cannot_be_used_is_a_usage_error() {
         (b"[]", "it is not a JSON object"),
         (
             br#"{"jsonpaths":["$.title"]}"#,
-            "it has 1 paths, staging_songs has 10 columns",
+            "it has 1 paths, staging_songs has 10 columns: there is no path for artist_id, artist_latitude, artist_location, \
+             artist_longitude, artist_name, duration, num_songs, song_id, year",
         ),
     ] {
         fs::write(&path, bytes).unwrap();
