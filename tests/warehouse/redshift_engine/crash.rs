@@ -104,9 +104,9 @@ fn lost_connection_is_retried() {
     let both = tables_of_one_run([1, 2]);
     let saved = SavedTables::save(&warehouse);
     let count = count_statements(&warehouse, &input);
-    for point in [FaultPoint::Before, FaultPoint::After] {
-        // Every fourth statement, and all of the last ones. The first ones are not part of the load.
-        let numbers = (9..=count).filter(|number| number % 4 == 0 || number + 3 > count);
+    // After each statement, and before every fourth and all of the last ones. The first ones are not part of the load.
+    for (point, step) in [(FaultPoint::Before, 4), (FaultPoint::After, 1)] {
+        let numbers = (9..=count).filter(|number| number % step == 0 || number + 3 > count);
         for number in numbers {
             saved.restore();
             let matcher = StatementMatcher::any().nth(number);
