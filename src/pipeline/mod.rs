@@ -57,7 +57,8 @@ pub(crate) use instrumented_runs::{TimedParse, TimedRun, measure_parse, measure_
 pub use raw_input::{RawInput, list_raw_input};
 pub(crate) use raw_input::{redshift_input, unusable_engine};
 pub(crate) use reject_limit::{
-    LOAD_WITHOUT_EVENTS, ensure_within_limit, no_events_finding, unreadable_error,
+    LOAD_WITHOUT_EVENTS, allow_no_events, ensure_any_readable, ensure_within_limit,
+    no_events_finding,
 };
 pub(crate) use reported_run::ReportedRun;
 pub(crate) use run::{nothing_new_report, run};

@@ -140,39 +140,47 @@ fn exceeded_limits(limit: MaxRejects, kind: &str, report: &InputReport) -> Vec<S
         .collect()
 }
 
-/// Checks that at least one record of a source is well-formed JSON, if it has records. Where objects of the source are
-/// loaded already, the source itself is right, and one bad new object must not stop every further run: only the limit
-/// applies to it.
+/// Checks that at least one record of a source is well-formed JSON, if it has records.
 fn check_any_readable(
     run: &RunContext<'_>,
     source: &InputSource,
     counts: &SourceCounts,
 ) -> Result<()> {
-    let has_readable =
-        counts.statuses.has_any_readable() || counts.report.already_loaded_objects > 0;
-    if counts.report.records == 0 || has_readable {
-        return Ok(());
-    }
-    let input = run.config.input.describe(source.kind);
-    Err(unreadable_error(
+    ensure_any_readable(
         source.kind,
-        &input,
+        &run.config.input.describe(source.kind),
+        &counts.report,
+        counts.statuses.has_any_readable(),
         counts.first_reject_description(),
-    ))
+    )
 }
 
-/// Returns the error for an input of which no record could be read. `input` describes its locations.
-pub(crate) fn unreadable_error(kind: RecordKind, input: &str, first_reject: Option<&str>) -> Error {
+/// Checks that an input with records has one that could be read. Where objects of the input are loaded already, the input
+/// itself is right, and one bad new object must not stop every further run: only the limit applies to it. `input` describes
+/// the locations.
+///
+/// # Errors
+/// Returns an error if no record could be read.
+pub(crate) fn ensure_any_readable(
+    kind: RecordKind,
+    input: &str,
+    report: &InputReport,
+    has_readable: bool,
+    first_reject: Option<&str>,
+) -> Result<()> {
+    if report.records == 0 || has_readable || report.already_loaded_objects > 0 {
+        return Ok(());
+    }
     let name = kind.singular();
     let error = Error::too_many_rejects(format!("no {name} record in {input} could be read"))
         .with_hint(format!(
             "check --{}; --max-rejects does not apply to this",
             kind.plural()
         ));
-    match first_reject {
+    Err(match first_reject {
         Some(first) => error.with_reason(first),
         None => error,
-    }
+    })
 }
 
 /// Warns if no event was kept, and checks that no events would be lost because of that.
@@ -192,14 +200,30 @@ pub(super) fn check_has_events(run: &RunContext<'_>, logs: &LogReport) -> Result
         Some(wrapper) if logs.input.records > 0 => wrapper,
         _ => "check --logs".to_owned(),
     };
-    if let Some(forbidden) = forbidden_without_events(run)? {
+    let forbidden = forbidden_without_events(run)?;
+    allow_no_events(forbidden.as_deref(), &finding, &hint, logs, run.progress)
+}
+
+/// Warns that no event was kept, unless there were no records. `finding` says why, and `forbidden` what the run must not do
+/// because of that.
+///
+/// # Errors
+/// Returns an error if something is forbidden.
+pub(crate) fn allow_no_events(
+    forbidden: Option<&str>,
+    finding: &str,
+    hint: &str,
+    logs: &LogReport,
+    observer: &dyn Observer,
+) -> Result<()> {
+    if let Some(forbidden) = forbidden {
         return Err(Error::failed(forbidden)
             .with_reason(finding)
             .with_hint(hint)
             .add_hint("use --allow-empty to do it anyway"));
     }
     if logs.input.records > 0 {
-        run.progress.warn(&format!("{finding}; {hint}"));
+        observer.warn(&format!("{finding}; {hint}"));
     }
     Ok(())
 }

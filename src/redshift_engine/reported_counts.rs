@@ -3,13 +3,13 @@
 use super::record_counts::RecordCounts;
 use super::rejects::KindRejects;
 use crate::config::RunConfig;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::input::RecordKind;
 use crate::observer::Observer;
 use crate::output::run_report::{InputReport, LogReport};
 use crate::pipeline::{
-    LOAD_WITHOUT_EVENTS, ensure_within_limit, no_events_finding, unreadable_error,
-    warn_if_no_records,
+    LOAD_WITHOUT_EVENTS, allow_no_events, ensure_any_readable, ensure_within_limit,
+    no_events_finding, warn_if_no_records,
 };
 
 /// What became of the records of one kind.
@@ -67,13 +67,8 @@ pub(super) fn check_counts(
         let input = config.input.describe(kind);
         warn_if_no_records(kind, &input, &report, observer);
         let has_readable = counts.copied.is_some_and(|copied| copied.staged > 0);
-        if report.records > 0 && !has_readable && report.already_loaded_objects == 0 {
-            return Err(unreadable_error(
-                kind,
-                &input,
-                counts.rejects.first.as_deref(),
-            ));
-        }
+        let first = counts.rejects.first.as_deref();
+        ensure_any_readable(kind, &input, &report, has_readable, first)?;
     }
     ensure_within_limit(
         config.max_rejects,
@@ -87,14 +82,6 @@ pub(super) fn check_counts(
         return Ok(());
     }
     let finding = no_events_finding(&config.input.describe(RecordKind::Log), &report);
-    if !config.allow_empty {
-        return Err(Error::failed(LOAD_WITHOUT_EVENTS)
-            .with_reason(finding)
-            .with_hint("check --logs")
-            .add_hint("use --allow-empty to do it anyway"));
-    }
-    if report.input.records > 0 {
-        observer.warn(&format!("{finding}; check --logs"));
-    }
-    Ok(())
+    let forbidden = (!config.allow_empty).then_some(LOAD_WITHOUT_EVENTS);
+    allow_no_events(forbidden, &finding, "check --logs", &report, observer)
 }
