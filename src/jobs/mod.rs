@@ -42,7 +42,10 @@ pub use schema::{SchemaFormat, schema_document};
 pub use crate::warehouse::WarehouseConfig;
 pub use crate::warehouse::connect::config::{ConnectionConfig, ConnectionFlags};
 pub use crate::warehouse::connect::config_file::ConfigFile;
-pub use crate::warehouse::connect::tls::{RootCerts, TlsConfig, TlsMode};
+pub use crate::warehouse::connect::tls::{
+    ClientCertificate, ClientCertificateMode, RootCerts, TlsConfig, TlsMode, TlsNegotiation,
+    TlsSettings, TlsVersion,
+};
 pub use crate::warehouse::create_tables::{ConfirmDrop, ExistingTableTotals, ExistingTables};
 pub use crate::warehouse::dialect::Dialect;
 pub use crate::warehouse::iam_role::IamRole;

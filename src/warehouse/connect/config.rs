@@ -1,7 +1,7 @@
 //! Resolves the connection settings of a warehouse: host, user, password and TLS.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use super::config_file::ConfigFile;
 use super::partial_config::PartialConfig;
 use super::pgpass::{self, PgpassKey};
-use super::tls::{TlsConfig, TlsMode};
+use super::tls::{TlsConfig, TlsMode, TlsSettings};
 use crate::error::{Error, Result};
 use crate::warehouse::dialect::Dialect;
 
@@ -75,7 +75,10 @@ impl ConnectionConfig {
         };
         let from_env = PartialConfig::from_env(&env)
             .map_err(|why| Error::usage("invalid environment variable").with_reason(why))?;
-        let explicit = from_flags.or(from_url).or(from_env);
+        let mut explicit = from_flags.or(from_url).or(from_env);
+        if flags.ca_bundle.is_some() {
+            explicit.tls_mode.get_or_insert(TlsMode::VerifyFull);
+        }
         let from_file = file.map(|file| file_settings(file, &explicit));
         let partial = explicit.or(from_file.unwrap_or_default());
         Self::from_partial(partial, env, warnings).map(Some)
@@ -105,6 +108,7 @@ impl ConnectionConfig {
             database: &database,
             user: &user,
         };
+        let home = env("HOME").map(PathBuf::from);
         let password = partial
             .password
             .or_else(|| pgpass::find_password(pgpass_key, env, warnings));
@@ -112,10 +116,14 @@ impl ConnectionConfig {
             dialect,
             port,
             password,
-            tls: TlsConfig::new(
-                partial.tls_mode,
-                partial.root_certs.as_deref(),
+            tls: TlsConfig::resolve(
+                TlsSettings {
+                    mode: partial.tls_mode,
+                    root_certs: partial.root_certs,
+                    ..TlsSettings::default()
+                },
                 default_mode,
+                home.as_deref(),
             )?,
             connect_timeout: match partial.connect_timeout {
                 None => Some(DEFAULT_CONNECT_TIMEOUT),

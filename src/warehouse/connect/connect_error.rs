@@ -3,50 +3,44 @@
 use std::error::Error as _;
 use std::io;
 
-use rustls::CertificateError;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::config::ConnectionConfig;
 use super::error::{error_chain, server_message, sqlstate_hint};
-use super::tls::TlsMode;
+use super::explanation::Explanation;
+use super::host_connection::{AttemptError, HostError, tls_error};
+use super::tls_error::{explain_ssl_error, ssl_error_of};
 use crate::error::Error;
 use crate::warehouse::dialect::Dialect;
 
-/// Why a connection failed, and what to do next.
-struct Explanation {
-    reason: String,
-    hint: Option<String>,
-}
-
-impl Explanation {
-    fn new(reason: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self {
-            reason: reason.into(),
-            hint: Some(hint.into()),
-        }
-    }
-
-    fn without_hint(reason: impl Into<String>) -> Self {
-        Self {
-            reason: reason.into(),
-            hint: None,
-        }
-    }
-
-    fn into_error(self, connection: &ConnectionConfig) -> Error {
-        Error::failed(format!("cannot connect to {connection}"))
-            .with_reason(self.reason)
-            .with_optional_hint(self.hint)
-    }
-}
-
 /// Returns the error for a connection or login that failed.
-pub(super) fn connect_error(connection: &ConnectionConfig, error: postgres::Error) -> Error {
-    let explained = explain(connection, &error).into_error(connection);
-    match error.as_db_error() {
-        // The server may have repeated the password, which is redacted in the reason only.
-        Some(_) => explained,
-        None => explained.caused_by(error),
+pub(super) fn connect_error(connection: &ConnectionConfig, error: HostError) -> Error {
+    match error {
+        HostError::One(AttemptError::Setup(error)) => error,
+        HostError::One(AttemptError::Driver(error)) => {
+            let explained = explain(connection, &error).into_error(connection);
+            match error.as_db_error() {
+                // The server may have repeated the password, which is redacted in the reason only.
+                Some(_) => explained,
+                None => explained.caused_by(error),
+            }
+        }
+        HostError::Both { encrypted, plain } => {
+            let explain = |error: &AttemptError| match error {
+                AttemptError::Setup(error) => Explanation::without_hint(error.to_string()),
+                AttemptError::Driver(error) => explain(connection, error),
+            };
+            let (encrypted, plain) = (explain(&encrypted), explain(&plain));
+            let reason = match encrypted.reason == plain.reason {
+                true => encrypted.reason,
+                false => format!(
+                    "{} with TLS, and {} without TLS",
+                    encrypted.reason, plain.reason
+                ),
+            };
+            let hint = encrypted.hint.or(plain.hint);
+            Explanation { reason, hint }.into_error(connection)
+        }
     }
 }
 
@@ -66,6 +60,9 @@ fn explain(connection: &ConnectionConfig, error: &postgres::Error) -> Explanatio
             },
             hint: sqlstate_hint(db_error.code().code()).map(str::to_owned),
         };
+    }
+    if let Some(error) = tls_error(error) {
+        return error.explain(&connection.host, &connection.tls, connection.dialect);
     }
     match error.source() {
         None if error.is_closed() => Explanation::new(
@@ -99,6 +96,10 @@ fn explain_driver_error(text: &str) -> Explanation {
             "the server does not support TLS",
             "if that is expected, use sslmode=prefer or sslmode=disable",
         ),
+        "server did not use channel binding" => Explanation::new(
+            "the server did not bind the login to the TLS channel, which channel_binding=require requires",
+            "use TLS and a user whose password is stored as scram-sha-256, or channel_binding=prefer",
+        ),
         "unsupported authentication method" => Explanation::new(
             "the server requires GSS, Kerberos or SSPI, which are not supported",
             "use a user that logs in with a password",
@@ -109,11 +110,8 @@ fn explain_driver_error(text: &str) -> Explanation {
 
 /// Explains an I/O error of connecting: a network error, a TLS error, or a message that the driver does not know.
 fn explain_io_error(connection: &ConnectionConfig, error: &io::Error) -> Explanation {
-    let tls_error = error
-        .get_ref()
-        .and_then(|e| e.downcast_ref::<rustls::Error>());
-    if let Some(tls_error) = tls_error {
-        return explain_tls_error(connection, tls_error);
+    if let Some(ssl_error) = ssl_error_of(error) {
+        return explain_ssl_error(ssl_error, &connection.tls);
     }
     let text = error.to_string();
     if let Some((_, method)) = text.split_once("unknown authentication tag `") {
@@ -172,68 +170,6 @@ fn explain_timeout(connection: &ConnectionConfig) -> Explanation {
         }
     };
     Explanation::new(reason, hint)
-}
-
-/// Explains a failed TLS handshake, such as a rejected certificate.
-fn explain_tls_error(connection: &ConnectionConfig, error: &rustls::Error) -> Explanation {
-    match error {
-        rustls::Error::InvalidCertificate(certificate_error) => {
-            explain_certificate_error(connection, certificate_error)
-        }
-        _ => Explanation::new(
-            format!("TLS: {error}"),
-            "check that host and port are those of the warehouse, and that it supports TLS 1.2 or later",
-        ),
-    }
-}
-
-fn explain_certificate_error(
-    connection: &ConnectionConfig,
-    error: &CertificateError,
-) -> Explanation {
-    match error {
-        // BadSignature: an untrusted authority may have the name of a trusted one, but another key.
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-            let bundle = match connection.dialect {
-                Dialect::Redshift => "Amazon's amazon-trust-ca-bundle.crt",
-                Dialect::Postgres => "the certificate of that authority",
-            };
-            Explanation::new(
-                "the server certificate is signed by an unknown authority",
-                format!(
-                    "give {bundle} as sslrootcert=FILE or --ca-bundle FILE; sslmode=require without sslrootcert accepts any certificate"
-                ),
-            )
-        }
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            Explanation::new(
-                format!(
-                    "the server certificate is not valid for {}",
-                    connection.host
-                ),
-                "use a host name that the certificate has, or sslmode=verify-ca",
-            )
-        }
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => Explanation::new(
-            "the server certificate has expired",
-            "renew it; sslmode=require without sslrootcert accepts any certificate",
-        ),
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            Explanation::new(
-                "the server certificate is not valid yet",
-                "check the clock of this machine",
-            )
-        }
-        other => Explanation::new(
-            format!("invalid server certificate: {other}"),
-            match connection.tls.mode {
-                TlsMode::VerifyFull | TlsMode::VerifyCa => {
-                    "the server needs a certificate signed by an authority; sslmode=require without sslrootcert accepts any certificate"
-                }
-                _ => "the server needs another certificate",
-            },
-        ),
-    }
 }
 
 #[cfg(test)]

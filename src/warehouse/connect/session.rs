@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use postgres::fallible_iterator::FallibleIterator;
 use postgres::types::{ToSql, Type};
-use postgres::{Client, CopyInWriter, NoTls, SimpleQueryMessage};
+use postgres::{Client, CopyInWriter, SimpleQueryMessage};
 use secrecy::ExposeSecret;
 
 use super::config::ConnectionConfig;
 use super::connect_error::{connect_error, connect_timeout_error};
 use super::error::{ErrorClass, StatementError, statement_error};
+use super::host_connection::connect_host;
 use super::statement_log::RunningStatement;
-use super::tls::TlsMode;
 use crate::error::{Error, Result};
 use crate::warehouse::dialect::Dialect;
 
@@ -273,20 +273,12 @@ fn connect_with_timeout(connection: &ConnectionConfig, notices: &Notices) -> Res
             notices.push(notice.message().to_owned());
         }
     });
-    let tls_connector = match connection.tls.mode {
-        TlsMode::Disable => None,
-        // A Unix socket needs no TLS, and PostgreSQL supports none on it.
-        _ if connection.socket_dir().is_some() => None,
-        _ => Some(connection.tls.connector()?),
-    };
+    let (tls, host) = (connection.tls.clone(), connection.host.clone());
     let (sender, receiver) = mpsc::channel();
     let connecting = thread::Builder::new()
         .name("connect".to_owned())
         .spawn(move || {
-            let client = match tls_connector {
-                Some(connector) => config.connect(connector),
-                None => config.connect(NoTls),
-            };
+            let client = connect_host(&config, &tls, &host);
             // If the receiver has timed out, this drops the client and closes the connection.
             drop(sender.send(client));
         });
@@ -309,9 +301,7 @@ fn driver_config(connection: &ConnectionConfig) -> postgres::Config {
     let mut config = postgres::Config::new();
     match connection.socket_dir() {
         Some(folder) => config.host_path(folder),
-        None => config
-            .host(&connection.host)
-            .ssl_mode(connection.tls.driver_ssl_mode()),
+        None => config.host(&connection.host),
     };
     config
         .port(connection.port)
