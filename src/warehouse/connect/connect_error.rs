@@ -25,9 +25,13 @@ pub(super) fn connect_error(connection: &ConnectionConfig, error: HostError) -> 
                 None => explained.caused_by(error),
             }
         }
+        HostError::One(AttemptError::Lookup(error)) => explain_io_error(connection, &error)
+            .into_error(connection)
+            .caused_by(error),
         HostError::Both { encrypted, plain } => {
             let explain = |error: &AttemptError| match error {
                 AttemptError::Setup(error) => Explanation::without_hint(error.to_string()),
+                AttemptError::Lookup(error) => explain_io_error(connection, error),
                 AttemptError::Driver(error) => explain(connection, error),
             };
             let (encrypted, plain) = (explain(&encrypted), explain(&plain));

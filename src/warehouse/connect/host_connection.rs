@@ -1,6 +1,8 @@
 //! Connects to one host, with TLS or without it, in the order that `sslmode` says.
 
 use std::error::Error as _;
+use std::io;
+use std::net::ToSocketAddrs;
 
 use postgres::config::{ChannelBinding, Host, SslMode, SslNegotiation};
 use postgres::{Client, Config, NoTls};
@@ -14,6 +16,8 @@ use crate::error::Error;
 pub(super) enum AttemptError {
     /// A certificate or key of this machine cannot be used.
     Setup(Error),
+    /// The host has no known address.
+    Lookup(io::Error),
     /// The connection or the login failed.
     Driver(postgres::Error),
 }
@@ -32,6 +36,9 @@ pub(super) enum HostError {
 
 /// Connects and logs in to the one host of `config`, whose certificate must be valid for `host` if the mode says so.
 ///
+/// The addresses of the host are tried in their order until one accepts the connection. Its answer is final: another
+/// address might reach a server that the user knows nothing about.
+///
 /// # Errors
 /// Returns the errors of the attempts if none succeeded.
 pub(super) fn connect_host(
@@ -39,6 +46,30 @@ pub(super) fn connect_host(
     tls: &TlsConfig,
     host: &str,
 ) -> Result<Client, HostError> {
+    let (name, port) = match (
+        config.get_hosts(),
+        config.get_ports(),
+        config.get_hostaddrs(),
+    ) {
+        ([Host::Tcp(name)], [port], []) => (name.as_str(), *port),
+        _ => return connect_address(config, tls, host),
+    };
+    let lookup_error = |error| HostError::One(AttemptError::Lookup(error));
+    let addresses = (name, port).to_socket_addrs().map_err(lookup_error)?;
+    let mut last_error = lookup_error(io::ErrorKind::NotFound.into());
+    for address in addresses {
+        let mut config = config.clone();
+        match connect_address(config.hostaddr(address.ip()), tls, host) {
+            Err(HostError::One(error)) if error.is_unreachable() => {
+                last_error = HostError::One(error);
+            }
+            outcome => return outcome,
+        }
+    }
+    Err(last_error)
+}
+
+fn connect_address(config: &Config, tls: &TlsConfig, host: &str) -> Result<Client, HostError> {
     let connect_plain = || {
         let mut config = config.clone();
         let client = config.ssl_mode(SslMode::Disable).connect(NoTls);
@@ -107,6 +138,7 @@ impl AttemptError {
     fn permits_plain_text(&self) -> bool {
         match self {
             Self::Setup(_) => true,
+            Self::Lookup(_) => false,
             // The server refused the user. The driver does not tell which other errors preceded the login, but they do
             // not depend on TLS.
             Self::Driver(error) if error.as_db_error().is_some() => error
@@ -114,6 +146,11 @@ impl AttemptError {
                 .is_some_and(|code| code.code().starts_with("28")),
             Self::Driver(error) => self.is_lack_of_tls() || tls_error(error).is_some(),
         }
+    }
+
+    /// Returns whether the address did not accept the connection.
+    fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Driver(error) if error.to_string() == "error connecting to server")
     }
 
     /// Returns whether the server answered with an error.
@@ -124,7 +161,7 @@ impl AttemptError {
     /// Returns whether the server answered that it does not support TLS.
     fn is_lack_of_tls(&self) -> bool {
         match self {
-            Self::Setup(_) => false,
+            Self::Setup(_) | Self::Lookup(_) => false,
             Self::Driver(error) => error
                 .source()
                 .is_some_and(|source| source.to_string() == "server does not support TLS"),
