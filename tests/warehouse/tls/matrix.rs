@@ -326,11 +326,6 @@ fn every_certificate_mode_and_root_is_answered_as_by_psql() {
             "{kind}, sslmode={mode}, root: {root}"
         );
     }
-    for c in &cells {
-        if c.own.0 == Refused {
-            eprintln!("{}|{}|{}|{}", c.kind, c.mode, c.root, c.own.1);
-        }
-    }
     // No message shows the internals of OpenSSL.
     for Cell {
         own: (_, message), ..
