@@ -116,10 +116,8 @@ fn url_scheme_must_match_server() {
 #[test]
 fn login_error_quotes_server_and_hints() {
     let config = config_of_database(&shared_server().create_database());
-    let wrong = ConnectionConfig {
-        password: Some(SecretString::from("planted")),
-        ..config.clone()
-    };
+    let planted = SecretString::from("planted");
+    let wrong = config.clone().with_password(Some(planted));
     assert_open_fails(
         &wrong,
         &[
@@ -133,10 +131,7 @@ fn login_error_quotes_server_and_hints() {
         ..config.clone()
     };
     assert_open_fails(&unknown_user, &["28P01"]);
-    let none = ConnectionConfig {
-        password: None,
-        ..config.clone()
-    };
+    let none = config.clone().with_password(None);
     assert_open_fails(
         &none,
         &[
@@ -179,8 +174,7 @@ fn every_password_method_logs_in() {
     let database = server.create_database();
     let config_for = |user: &str, password: Option<&str>| ConnectionConfig {
         user: user.to_owned(),
-        password: password.map(SecretString::from),
-        ..config_of_database(&database)
+        ..config_of_database(&database).with_password(password.map(SecretString::from))
     };
     for (user, password) in [
         ("trusted", None),
@@ -286,7 +280,7 @@ fn unreachable_and_foreign_servers_are_named() {
     );
 
     let mut config = config_for_port(1);
-    "no-such-host.invalid".clone_into(&mut config.host);
+    "no-such-host.invalid".clone_into(&mut config.hosts[0].host);
     assert_open_fails(
         &config,
         &["host no-such-host.invalid not found", "check the name"],

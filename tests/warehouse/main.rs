@@ -33,6 +33,7 @@ mod psql_load;
 mod redshift_engine;
 mod rejected_loads;
 mod replay;
+mod services;
 mod sql_scripts;
 mod thirty_nights;
 mod triggers;

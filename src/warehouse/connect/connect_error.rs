@@ -60,7 +60,7 @@ fn explain(connection: &ConnectionConfig, error: &postgres::Error) -> Explanatio
         let message = server_message(db_error);
         return Explanation {
             // A server may repeat the password in its message.
-            reason: match &connection.password {
+            reason: match &connection.hosts[0].password {
                 Some(password) => redact(&message, password),
                 None => message,
             },
@@ -121,7 +121,7 @@ fn explain_io_error(connection: &ConnectionConfig, error: &io::Error) -> Explana
     }
     if text.starts_with("failed to lookup address") {
         return Explanation::new(
-            format!("host {} not found", connection.host),
+            format!("host {} not found", connection.hosts[0].host),
             "check the name, and whether this machine can resolve it (VPN?)",
         );
     }
@@ -209,7 +209,7 @@ fn explain_certificate_error(
             Explanation::new(
                 format!(
                     "the server certificate is not valid for {}",
-                    connection.host
+                    connection.hosts[0].host
                 ),
                 "use a host name that the certificate has, or sslmode=verify-ca",
             )

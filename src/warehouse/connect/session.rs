@@ -276,7 +276,7 @@ fn connect_with_timeout(connection: &ConnectionConfig, notices: &Notices) -> Res
     let tls_connector = match connection.tls.mode {
         TlsMode::Disable => None,
         // A Unix socket needs no TLS, and PostgreSQL supports none on it.
-        _ if connection.socket_dir().is_some() => None,
+        _ if connection.hosts[0].socket_dir().is_some() => None,
         _ => Some(connection.tls.connector()?),
     };
     let (sender, receiver) = mpsc::channel();
@@ -307,14 +307,14 @@ fn connect_with_timeout(connection: &ConnectionConfig, notices: &Notices) -> Res
 
 fn driver_config(connection: &ConnectionConfig) -> postgres::Config {
     let mut config = postgres::Config::new();
-    match connection.socket_dir() {
+    match connection.hosts[0].socket_dir() {
         Some(folder) => config.host_path(folder),
         None => config
-            .host(&connection.host)
+            .host(&connection.hosts[0].host)
             .ssl_mode(connection.tls.driver_ssl_mode()),
     };
     config
-        .port(connection.port)
+        .port(connection.hosts[0].port)
         .dbname(&connection.database)
         .user(&connection.user)
         .application_name(&connection.application_name)
@@ -326,7 +326,7 @@ fn driver_config(connection: &ConnectionConfig) -> postgres::Config {
         .keepalives_retries(6)
         // A busy server may not read for a while.
         .tcp_user_timeout(Duration::from_secs(600));
-    if let Some(password) = &connection.password {
+    if let Some(password) = &connection.hosts[0].password {
         config.password(password.expose_secret());
     }
     if let Some(timeout) = connection.connect_timeout {
