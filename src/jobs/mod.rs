@@ -45,7 +45,10 @@ pub use crate::warehouse::connect::config_file::{ConfigFile, ConfigValue};
 pub use crate::warehouse::connect::hosts::HostConfig;
 pub use crate::warehouse::connect::keepalives::Keepalives;
 pub use crate::warehouse::connect::target_session::TargetSession;
-pub use crate::warehouse::connect::tls::{RootCerts, TlsConfig, TlsMode};
+pub use crate::warehouse::connect::tls::{
+    ClientCertificate, ClientCertificateMode, RootCerts, TlsConfig, TlsMode, TlsNegotiation,
+    TlsSettings, TlsVersion,
+};
 pub use crate::warehouse::connect::value_source::{ValueSource, ValueSources};
 pub use crate::warehouse::create_tables::{ConfirmDrop, ExistingTableTotals, ExistingTables};
 pub use crate::warehouse::dialect::Dialect;

@@ -107,7 +107,8 @@ fn tls_follows_from_sslmode_and_root_certs() {
     for (url, mode, roots) in [
         ("redshift://me@h", TlsMode::VerifyFull, &system),
         ("postgres://me@h", TlsMode::Prefer, &system),
-        ("postgres://me@h?sslrootcert=f", TlsMode::VerifyFull, &file),
+        ("postgres://me@h?sslrootcert=f", TlsMode::Prefer, &file),
+        ("redshift://me@h?sslrootcert=f", TlsMode::VerifyFull, &file),
         (
             "postgres://me@h?sslrootcert=system",
             TlsMode::VerifyFull,

@@ -24,6 +24,7 @@ mod dropped_or_emptied_tables;
 mod empty_runs;
 mod full_disk;
 mod history;
+mod hosts;
 mod incremental_songs;
 mod load;
 mod load_order_independence;

@@ -1,6 +1,7 @@
 //! Resolves the connection settings of a warehouse: hosts, user, passwords and TLS.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use super::pgpass::{PasswordFile, PgpassKey};
 use super::service::resolve_service;
 use super::settings::{Setting, Settings, WAREHOUSE_VARIABLE};
 use super::target_session::TargetSession;
-use super::tls::{TlsConfig, TlsMode};
+use super::tls::{TlsConfig, TlsMode, TlsSettings};
 use super::url::WarehouseUrl;
 use super::value_source::{ValueSource, ValueSources};
 use crate::error::{Error, Result};
@@ -63,6 +64,7 @@ pub struct ConnectionFlags<'a> {
 
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const WAREHOUSE_FLAG: &str = "--warehouse";
+const CA_BUNDLE_FLAG: &str = "--ca-bundle";
 
 impl ConnectionConfig {
     /// Resolves each setting from the first source that has it: flags, service, environment, config file. Returns
@@ -84,10 +86,10 @@ impl ConnectionConfig {
         };
         let mut settings = Settings::default();
         if let Some(path) = flags.ca_bundle {
-            let source = ValueSource::Flag("--ca-bundle");
+            let source = ValueSource::Flag(CA_BUNDLE_FLAG);
             settings.set(
                 Parameter::RootCerts,
-                Setting::new("--ca-bundle", path, source),
+                Setting::new(CA_BUNDLE_FLAG, path, source),
             );
         }
         let settings = settings.or(url.settings);
@@ -139,11 +141,8 @@ impl ConnectionConfig {
             Dialect::Redshift => TlsMode::VerifyFull,
             Dialect::Postgres => TlsMode::Prefer,
         };
-        let tls = TlsConfig::new(
-            settings.parse(Parameter::TlsMode)?,
-            settings.text(Parameter::RootCerts).as_deref(),
-            default_mode,
-        )?;
+        let home = env("HOME").map(PathBuf::from);
+        let tls = TlsConfig::resolve(tls_settings(settings)?, default_mode, home.as_deref())?;
         set_passwords(&mut hosts, &database, &user, settings, env, warnings);
         let name = settings.text(Parameter::ApplicationName);
         let name = name.or_else(|| settings.text(Parameter::FallbackApplicationName));
@@ -170,6 +169,28 @@ impl ConnectionConfig {
             user,
         })
     }
+}
+
+fn tls_settings(settings: &Settings) -> Result<TlsSettings> {
+    let root_certs = settings.get(Parameter::RootCerts);
+    let is_flag = root_certs
+        .is_some_and(|setting| matches!(setting.source, ValueSource::Flag(CA_BUNDLE_FLAG)));
+    let mode = settings.parse(Parameter::TlsMode)?;
+    Ok(TlsSettings {
+        // Who names an authority on the command line wants the server to be checked.
+        mode: mode.or(is_flag.then_some(TlsMode::VerifyFull)),
+        root_certs: settings.text(Parameter::RootCerts),
+        certificate: settings.text(Parameter::Certificate),
+        key: settings.text(Parameter::Key),
+        key_password: settings.secret(Parameter::KeyPassword),
+        certificate_mode: settings.parse(Parameter::CertificateMode)?,
+        min_protocol: settings.parse(Parameter::MinTlsVersion)?,
+        max_protocol: settings.parse(Parameter::MaxTlsVersion)?,
+        sni: settings
+            .parse::<Switch>(Parameter::ServerNameIndication)?
+            .map(|switch| switch.0),
+        negotiation: settings.parse(Parameter::TlsNegotiation)?,
+    })
 }
 
 /// Finds the password for each host: that of the settings, otherwise one in the password file.
@@ -281,6 +302,21 @@ impl FromStr for Seconds {
                 u64::try_from(seconds).unwrap_or(0),
             ))),
             Err(_) => Err("is not a number of seconds".to_owned()),
+        }
+    }
+}
+
+/// The value of `sslsni`.
+struct Switch(bool);
+
+impl FromStr for Switch {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        match text {
+            "0" => Ok(Self(false)),
+            "1" => Ok(Self(true)),
+            _ => Err("must be 0 or 1".to_owned()),
         }
     }
 }

@@ -47,7 +47,12 @@ impl ValueSources {
     /// Returns the name of a parameter with its source in parentheses, such as `user (PGUSER)`, or the name alone if the
     /// parameter has its default.
     pub(super) fn describe(&self, name: &str, parameter: Parameter) -> String {
-        describe(name, self.0.get(&parameter))
+        describe(name, self.of(parameter))
+    }
+
+    /// Returns the source of a parameter, unless it has its default.
+    pub(super) fn of(&self, parameter: Parameter) -> Option<&ValueSource> {
+        self.0.get(&parameter)
     }
 }
 
