@@ -3,81 +3,158 @@
 use std::error::Error as _;
 use std::io;
 
+use postgres::error::DbError;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::config::ConnectionConfig;
 use super::error::{error_chain, server_message, sqlstate_hint};
 use super::explanation::Explanation;
 use super::host_connection::{AttemptError, HostError, tls_error};
+use super::hosts::HostConfig;
+use super::parameter::Parameter;
 use super::tls_error::{explain_ssl_error, ssl_error_of};
-use crate::error::Error;
+use super::value_source::describe;
 use crate::warehouse::dialect::Dialect;
 
-/// Returns the error for a connection or login that failed.
-pub(super) fn connect_error(connection: &ConnectionConfig, error: HostError) -> Error {
+/// Explains why a connection or login failed at a host.
+pub(super) fn explain_host_error(
+    connection: &ConnectionConfig,
+    host: &HostConfig,
+    error: &HostError,
+) -> Explanation {
+    let explain = |error: &AttemptError| match error {
+        AttemptError::Setup(error) => Explanation::without_hint(error.to_string()),
+        AttemptError::Lookup(error) => Attempt { connection, host }.explain_io_error(error),
+        AttemptError::Driver(error) => Attempt { connection, host }.explain(error),
+    };
     match error {
-        HostError::One(AttemptError::Setup(error)) => error,
-        HostError::One(AttemptError::Driver(error)) => {
-            let explained = explain(connection, &error).into_error(connection);
-            match error.as_db_error() {
-                // The server may have repeated the password, which is redacted in the reason only.
-                Some(_) => explained,
-                None => explained.caused_by(error),
-            }
-        }
-        HostError::One(AttemptError::Lookup(error)) => explain_io_error(connection, &error)
-            .into_error(connection)
-            .caused_by(error),
+        HostError::One(error) => explain(error),
         HostError::Both { encrypted, plain } => {
-            let explain = |error: &AttemptError| match error {
-                AttemptError::Setup(error) => Explanation::without_hint(error.to_string()),
-                AttemptError::Lookup(error) => explain_io_error(connection, error),
-                AttemptError::Driver(error) => explain(connection, error),
-            };
-            let (encrypted, plain) = (explain(&encrypted), explain(&plain));
+            let (encrypted, plain) = (explain(encrypted), explain(plain));
             let reason = match encrypted.reason == plain.reason {
                 true => encrypted.reason,
                 false => format!(
-                    "{} with TLS, and {} without TLS",
+                    "with TLS: {}, and without TLS: {}",
                     encrypted.reason, plain.reason
                 ),
             };
             let hint = encrypted.hint.or(plain.hint);
-            Explanation { reason, hint }.into_error(connection)
+            Explanation { reason, hint }
         }
     }
 }
 
-/// Returns the error for a connection or login that took longer than `connect_timeout`.
-pub(super) fn connect_timeout_error(connection: &ConnectionConfig) -> Error {
-    explain_timeout(connection).into_error(connection)
+/// An attempt to connect to a host.
+struct Attempt<'a> {
+    connection: &'a ConnectionConfig,
+    host: &'a HostConfig,
 }
 
-fn explain(connection: &ConnectionConfig, error: &postgres::Error) -> Explanation {
-    if let Some(db_error) = error.as_db_error() {
-        let message = server_message(db_error);
-        return Explanation {
+impl Attempt<'_> {
+    fn explain(&self, error: &postgres::Error) -> Explanation {
+        let Self { connection, host } = self;
+        if let Some(db_error) = error.as_db_error() {
+            return self.explain_refusal(db_error);
+        }
+        if let Some(error) = tls_error(error) {
+            return error.explain(&host.host, &connection.tls, connection.dialect);
+        }
+        match error.source() {
+            None if error.is_closed() => Explanation::new(
+                "the server closed the connection",
+                format!(
+                    "check that {} are those of the warehouse",
+                    self.host_and_port()
+                ),
+            ),
+            None => Explanation::without_hint(error_chain(error)),
+            Some(source) => match source.downcast_ref::<io::Error>() {
+                Some(io_error) => self.explain_io_error(io_error),
+                None => explain_driver_error(&source.to_string()),
+            },
+        }
+    }
+
+    /// Explains an error that the server reported.
+    fn explain_refusal(&self, error: &DbError) -> Explanation {
+        let message = server_message(error);
+        let sources = &self.connection.sources;
+        let code = error.code().code();
+        // Redshift reports a wrong password by the code for all refused logins.
+        let is_wrong_password =
+            code == "28P01" || error.message().contains("password authentication failed");
+        let hint = match code {
+            _ if is_wrong_password => {
+                let user = sources.describe("the user", Parameter::User);
+                let password = describe("the password", self.host.password_source.as_ref());
+                Some(format!("check {user} and {password}"))
+            }
+            "3D000" => {
+                let name = sources.describe("the database name", Parameter::Database);
+                Some(format!("check {name}, or create the database"))
+            }
+            _ => sqlstate_hint(code).map(str::to_owned),
+        };
+        Explanation {
             // A server may repeat the password in its message.
-            reason: match &connection.password {
+            reason: match &self.host.password {
                 Some(password) => redact(&message, password),
                 None => message,
             },
-            hint: sqlstate_hint(db_error.code().code()).map(str::to_owned),
+            hint,
+        }
+    }
+
+    /// Returns `host and port` with their sources.
+    fn host_and_port(&self) -> String {
+        let sources = &self.connection.sources;
+        match sources.of(Parameter::Host) == sources.of(Parameter::Port) {
+            true => sources.describe("host and port", Parameter::Host),
+            false => {
+                let host = sources.describe("host", Parameter::Host);
+                format!("{host} and {}", sources.describe("port", Parameter::Port))
+            }
+        }
+    }
+
+    /// Explains an I/O error of connecting: a network error, a TLS error, or a message that the driver does not know.
+    fn explain_io_error(&self, error: &io::Error) -> Explanation {
+        if let Some(ssl_error) = ssl_error_of(error) {
+            return explain_ssl_error(ssl_error, &self.connection.tls);
+        }
+        let text = error.to_string();
+        if let Some((_, method)) = text.split_once("unknown authentication tag `") {
+            return explain_authentication_method(method.trim_end_matches('`'));
+        }
+        if text.starts_with("failed to lookup address") {
+            let name = format!("host {}", self.host.host);
+            let name = self.connection.sources.describe(&name, Parameter::Host);
+            return Explanation::new(
+                format!("{name} not found"),
+                "check the name, and whether this machine can resolve it (VPN?)",
+            );
+        }
+        let host_and_port = self.host_and_port();
+        let hint = match error.kind() {
+            io::ErrorKind::ConnectionRefused => {
+                format!("check {host_and_port}, and that the server is running")
+            }
+            io::ErrorKind::TimedOut => return explain_timeout(self.connection),
+            io::ErrorKind::NotFound => {
+                "there is no such socket: check its directory and the port".to_owned()
+            }
+            io::ErrorKind::PermissionDenied => "check the permissions of the socket".to_owned(),
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
+                format!(
+                    "the server closed the connection: check that {host_and_port} are those of the warehouse, and sslmode"
+                )
+            }
+            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
+                format!("the server does not speak the PostgreSQL protocol: check {host_and_port}")
+            }
+            _ => format!("check {host_and_port}, and the network"),
         };
-    }
-    if let Some(error) = tls_error(error) {
-        return error.explain(&connection.host, &connection.tls, connection.dialect);
-    }
-    match error.source() {
-        None if error.is_closed() => Explanation::new(
-            "the server closed the connection",
-            "check that host and port are those of the warehouse",
-        ),
-        None => Explanation::without_hint(error_chain(error)),
-        Some(source) => match source.downcast_ref::<io::Error>() {
-            Some(io_error) => explain_io_error(connection, io_error),
-            None => explain_driver_error(&source.to_string()),
-        },
+        Explanation::new(text, hint)
     }
 }
 
@@ -112,37 +189,6 @@ fn explain_driver_error(text: &str) -> Explanation {
     }
 }
 
-/// Explains an I/O error of connecting: a network error, a TLS error, or a message that the driver does not know.
-fn explain_io_error(connection: &ConnectionConfig, error: &io::Error) -> Explanation {
-    if let Some(ssl_error) = ssl_error_of(error) {
-        return explain_ssl_error(ssl_error, &connection.tls);
-    }
-    let text = error.to_string();
-    if let Some((_, method)) = text.split_once("unknown authentication tag `") {
-        return explain_authentication_method(method.trim_end_matches('`'));
-    }
-    if text.starts_with("failed to lookup address") {
-        return Explanation::new(
-            format!("host {} not found", connection.host),
-            "check the name, and whether this machine can resolve it (VPN?)",
-        );
-    }
-    let hint = match error.kind() {
-        io::ErrorKind::ConnectionRefused => "check host and port, and that the server is running",
-        io::ErrorKind::TimedOut => return explain_timeout(connection),
-        io::ErrorKind::NotFound => "there is no such socket: check its directory and the port",
-        io::ErrorKind::PermissionDenied => "check the permissions of the socket",
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
-            "the server closed the connection: check that host and port are those of the warehouse, and sslmode"
-        }
-        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
-            "the server does not speak the PostgreSQL protocol: check host and port"
-        }
-        _ => "check host, port and the network",
-    };
-    Explanation::new(text, hint)
-}
-
 /// Explains that the server requires an authentication method that the driver does not know.
 fn explain_authentication_method(method: &str) -> Explanation {
     match method {
@@ -159,7 +205,8 @@ fn explain_authentication_method(method: &str) -> Explanation {
     }
 }
 
-fn explain_timeout(connection: &ConnectionConfig) -> Explanation {
+/// Explains that connecting and logging in took longer than `connect_timeout`.
+pub(super) fn explain_timeout(connection: &ConnectionConfig) -> Explanation {
     let reason = match connection.connect_timeout {
         Some(timeout) => format!("timed out after {} s", timeout.as_secs()),
         None => "timed out".to_owned(),

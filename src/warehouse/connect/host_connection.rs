@@ -36,8 +36,8 @@ pub(super) enum HostError {
 
 /// Connects and logs in to the one host of `config`, whose certificate must be valid for `host` if the mode says so.
 ///
-/// The addresses of the host are tried in their order until one accepts the connection. Its answer is final: another
-/// address might reach a server that the user knows nothing about.
+/// The addresses of the host are tried in their order until one accepts the connection. What its server answers is final,
+/// as it is for libpq.
 ///
 /// # Errors
 /// Returns the errors of the attempts if none succeeded.
@@ -129,6 +129,38 @@ impl HostError {
         match encrypted.is_lack_of_tls() {
             true => Self::One(plain),
             false => Self::Both { encrypted, plain },
+        }
+    }
+
+    /// Returns whether another host may accept the connection: this one cannot be reached, or is starting or stopping.
+    /// Like libpq, this does not hold for a failed login or a certificate that is not trusted.
+    pub(super) fn permits_next_host(&self) -> bool {
+        let (Self::One(error) | Self::Both { plain: error, .. }) = self;
+        match error {
+            AttemptError::Setup(_) => false,
+            AttemptError::Lookup(_) => true,
+            AttemptError::Driver(error) => match error.code() {
+                Some(code) => code.code() == "57P03",
+                None => {
+                    tls_error(error).is_none() && error.source().is_none_or(|e| e.is::<io::Error>())
+                }
+            },
+        }
+    }
+
+    /// Returns the error of a certificate or key of this machine, which no other attempt can mend.
+    pub(super) fn into_setup_error(self) -> Result<Error, Self> {
+        match self {
+            Self::One(AttemptError::Setup(error)) => Ok(error),
+            other => Err(other),
+        }
+    }
+
+    /// Returns the error of the driver, unless it is a message of the server, which may repeat the password.
+    pub(super) fn into_source(self) -> Option<postgres::Error> {
+        match self {
+            Self::One(AttemptError::Driver(error)) if error.as_db_error().is_none() => Some(error),
+            _ => None,
         }
     }
 }

@@ -89,7 +89,9 @@ fn outcome(printed: &str) -> Outcome {
 
 /// Returns the configuration of a connection by this program.
 pub fn config(home: &Home, url: &str) -> ConnectionConfig {
-    ConfigSources::from_url(url)
+    // Not the URL of the flag, which must not contain the password of a key.
+    ConfigSources::default()
+        .with_env("SPARKIFY_WAREHOUSE", url)
         .with_env("HOME", home.path().to_str().unwrap())
         .with_env("PGPASSWORD", SUPERUSER_PASSWORD)
         .connection_config()

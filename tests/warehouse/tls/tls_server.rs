@@ -32,6 +32,7 @@ impl TlsServer {
                 tls: Some((certificate.pem(), certificate.key_pem())),
                 hba: Some(hba.to_owned()),
                 settings: settings.iter().map(setting).collect(),
+                ..PostgresServerOptions::default()
             }),
         }
     }
