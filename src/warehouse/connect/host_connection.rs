@@ -8,6 +8,7 @@ use postgres::config::{ChannelBinding, Host, SslMode, SslNegotiation};
 use postgres::{Client, Config, NoTls};
 
 use super::tls::{TlsConfig, TlsMode, TlsNegotiation};
+use super::tls_connector::TlsConnector;
 use super::tls_error::TlsError;
 use crate::error::Error;
 
@@ -46,20 +47,21 @@ pub(super) fn connect_host(
     tls: &TlsConfig,
     host: &str,
 ) -> Result<Client, HostError> {
+    let connections = HostConnections::new(config, tls, host)?;
     let (name, port) = match (
         config.get_hosts(),
         config.get_ports(),
         config.get_hostaddrs(),
     ) {
         ([Host::Tcp(name)], [port], []) => (name.as_str(), *port),
-        _ => return connect_address(config, tls, host),
+        _ => return connections.connect(config),
     };
     let lookup_error = |error| HostError::One(AttemptError::Lookup(error));
     let addresses = (name, port).to_socket_addrs().map_err(lookup_error)?;
     let mut last_error = lookup_error(io::ErrorKind::NotFound.into());
     for address in addresses {
         let mut config = config.clone();
-        match connect_address(config.hostaddr(address.ip()), tls, host) {
+        match connections.connect(config.hostaddr(address.ip())) {
             Err(HostError::One(error)) if error.is_unreachable() => {
                 last_error = HostError::One(error);
             }
@@ -69,59 +71,81 @@ pub(super) fn connect_host(
     Err(last_error)
 }
 
-fn connect_address(config: &Config, tls: &TlsConfig, host: &str) -> Result<Client, HostError> {
-    let connect_plain = || {
-        let mut config = config.clone();
-        let client = config.ssl_mode(SslMode::Disable).connect(NoTls);
-        client.map_err(AttemptError::Driver)
-    };
-    let connect_encrypted = || connect_with_tls(config, tls, host);
-    // PostgreSQL supports no TLS on a Unix socket.
-    let is_socket = matches!(config.get_hosts().first(), Some(Host::Unix(_)));
-    let mode = if is_socket {
-        TlsMode::Disable
-    } else {
-        tls.mode
-    };
-    // Only TLS provides the channel to which a login can be bound.
-    let may_be_plain = config.get_channel_binding() != ChannelBinding::Require;
-    match mode {
-        TlsMode::Disable => connect_plain().map_err(HostError::One),
-        TlsMode::Allow if may_be_plain => {
-            let plain = match connect_plain() {
-                Err(error) if error.is_from_server() => error,
-                other => return other.map_err(HostError::One),
-            };
-            connect_encrypted().map_err(|encrypted| HostError::of_both(encrypted, plain))
+/// The ways to connect to a host.
+enum HostConnections {
+    Plain,
+    PlainThenTls(Result<TlsConnector, Error>),
+    TlsThenPlain(Result<TlsConnector, Error>),
+    Tls(TlsConnector),
+}
+
+impl HostConnections {
+    fn new(config: &Config, tls: &TlsConfig, host: &str) -> Result<Self, HostError> {
+        // PostgreSQL supports no TLS on a Unix socket.
+        if matches!(config.get_hosts(), [Host::Unix(_), ..]) {
+            return Ok(Self::Plain);
         }
-        TlsMode::Prefer if may_be_plain => {
-            let encrypted = match connect_encrypted() {
-                Err(error) if error.permits_plain_text() => error,
-                other => return other.map_err(HostError::One),
-            };
-            if let AttemptError::Setup(error) = &encrypted {
-                tracing::warn!("connecting without TLS: {error}");
+        // Only TLS provides a channel to which a login can be bound.
+        let may_be_plain = config.get_channel_binding() != ChannelBinding::Require;
+        match tls.mode {
+            TlsMode::Disable => Ok(Self::Plain),
+            TlsMode::Allow if may_be_plain => Ok(Self::PlainThenTls(tls.connector(host))),
+            TlsMode::Prefer if may_be_plain => Ok(Self::TlsThenPlain(tls.connector(host))),
+            _ => match tls.connector(host) {
+                Ok(connector) => Ok(Self::Tls(connector)),
+                Err(error) => Err(HostError::One(AttemptError::Setup(error))),
+            },
+        }
+    }
+
+    fn connect(&self, config: &Config) -> Result<Client, HostError> {
+        match self {
+            Self::Plain => connect_plain(config).map_err(HostError::One),
+            Self::Tls(connector) => connect_encrypted(config, connector).map_err(HostError::One),
+            Self::PlainThenTls(connector) => {
+                let plain = match connect_plain(config) {
+                    Err(error) if error.is_from_server() => error,
+                    outcome => return outcome.map_err(HostError::One),
+                };
+                let encrypted = match connector {
+                    Ok(connector) => connect_encrypted(config, connector),
+                    Err(error) => Err(AttemptError::Setup(error.clone())),
+                };
+                encrypted.map_err(|encrypted| HostError::of_both(encrypted, plain))
             }
-            connect_plain().map_err(|plain| HostError::of_both(encrypted, plain))
+            Self::TlsThenPlain(connector) => {
+                let encrypted = match connector {
+                    Ok(connector) => match connect_encrypted(config, connector) {
+                        Err(error) if error.permits_plain_text() => error,
+                        outcome => return outcome.map_err(HostError::One),
+                    },
+                    Err(error) => {
+                        tracing::warn!("connecting without TLS: {error}");
+                        AttemptError::Setup(error.clone())
+                    }
+                };
+                connect_plain(config).map_err(|plain| HostError::of_both(encrypted, plain))
+            }
         }
-        TlsMode::Allow
-        | TlsMode::Prefer
-        | TlsMode::Require
-        | TlsMode::VerifyCa
-        | TlsMode::VerifyFull => connect_encrypted().map_err(HostError::One),
     }
 }
 
-fn connect_with_tls(config: &Config, tls: &TlsConfig, host: &str) -> Result<Client, AttemptError> {
-    let connector = tls.connector(host).map_err(AttemptError::Setup)?;
+fn connect_plain(config: &Config) -> Result<Client, AttemptError> {
     let mut config = config.clone();
-    config
+    let client = config.ssl_mode(SslMode::Disable).connect(NoTls);
+    client.map_err(AttemptError::Driver)
+}
+
+fn connect_encrypted(config: &Config, connector: &TlsConnector) -> Result<Client, AttemptError> {
+    let mut config = config.clone();
+    let client = config
         .ssl_mode(SslMode::Require)
-        .ssl_negotiation(match tls.negotiation {
+        .ssl_negotiation(match connector.negotiation() {
             TlsNegotiation::Postgres => SslNegotiation::Postgres,
             TlsNegotiation::Direct => SslNegotiation::Direct,
-        });
-    config.connect(connector).map_err(AttemptError::Driver)
+        })
+        .connect(connector.clone());
+    client.map_err(AttemptError::Driver)
 }
 
 impl HostError {
@@ -169,8 +193,7 @@ impl AttemptError {
     /// Returns whether `prefer` continues in plain text after this error of an attempt with TLS.
     fn permits_plain_text(&self) -> bool {
         match self {
-            Self::Setup(_) => true,
-            Self::Lookup(_) => false,
+            Self::Setup(_) | Self::Lookup(_) => false,
             // The server refused the user. The driver does not tell which other errors preceded the login, but they do
             // not depend on TLS.
             Self::Driver(error) if error.as_db_error().is_some() => error

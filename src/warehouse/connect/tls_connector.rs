@@ -191,10 +191,9 @@ fn load_key(path: &Path, password: Option<&SecretString>) -> Result<PKey<Private
         buffer[..password.len()].copy_from_slice(password);
         Ok(password.len())
     });
-    let pem_error = match from_pem {
-        Ok(key) => return Ok(key),
-        Err(error) => error,
-    };
+    if let Ok(key) = from_pem {
+        return Ok(key);
+    }
     match (is_encrypted, password) {
         (true, None) => {
             Err(key_error("it is encrypted".to_owned())
@@ -204,7 +203,8 @@ fn load_key(path: &Path, password: Option<&SecretString>) -> Result<PKey<Private
             "it is encrypted, and sslpassword does not decrypt it".to_owned(),
         )),
         (false, _) => PKey::private_key_from_der(&bytes).map_err(|_| {
-            key_error(openssl_reason(&pem_error)).with_hint("sslkey must name a PEM or DER file")
+            key_error("it contains no private key".to_owned())
+                .with_hint("sslkey must name a PEM or DER file")
         }),
     }
 }
@@ -244,6 +244,11 @@ impl TlsConnect<Socket> for TlsConnector {
 }
 
 impl TlsConnector {
+    /// Returns how TLS starts.
+    pub(super) fn negotiation(&self) -> TlsNegotiation {
+        self.negotiation
+    }
+
     fn ssl(&self) -> std::result::Result<Ssl, ErrorStack> {
         // The host is compared with the certificate by the rules of libpq, which are not those of OpenSSL.
         self.connector

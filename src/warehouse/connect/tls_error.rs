@@ -10,7 +10,7 @@ use openssl::x509::X509VerifyResult;
 
 use super::explanation::Explanation;
 use super::host_name::HostNameError;
-use super::tls::{RootCerts, TlsConfig};
+use super::tls::{RootCerts, TlsConfig, TlsNegotiation};
 use crate::warehouse::dialect::Dialect;
 
 /// Why a TLS handshake failed.
@@ -74,7 +74,7 @@ impl TlsError {
             Self::HostName(error) => explain_host_name(error, host),
             Self::NoApplicationProtocol => Explanation::new(
                 "the server does not confirm that it speaks PostgreSQL's protocol (ALPN)",
-                "sslnegotiation=direct requires PostgreSQL 17 or later; leave it out",
+                DIRECT_HINT,
             ),
             Self::Handshake(error) => explain_ssl_error(error, tls),
         }
@@ -137,6 +137,9 @@ fn explain_certificate(result: X509VerifyResult, tls: &TlsConfig, dialect: Diale
     }
 }
 
+/// What to do if a server does not support a direct negotiation.
+const DIRECT_HINT: &str = "sslnegotiation=direct requires PostgreSQL 17 or later; leave it out";
+
 /// The maximum number of names of a certificate that a message lists.
 const MAX_LISTED_NAMES: usize = 3;
 
@@ -173,7 +176,12 @@ pub(super) fn explain_ssl_error(error: &ssl::Error, tls: &TlsConfig) -> Explanat
     let Some(code) = openssl_reason_code(error) else {
         return Explanation::new(
             ssl_error_text(error),
-            "check that host and port are those of the warehouse, and sslmode",
+            match tls.negotiation {
+                TlsNegotiation::Postgres => {
+                    "check that host and port are those of the warehouse, and sslmode"
+                }
+                TlsNegotiation::Direct => DIRECT_HINT,
+            },
         );
     };
     let certificate_hint = match tls.client_certificate {

@@ -202,7 +202,10 @@ fn unusable_files_are_explained() {
     );
     fixture.assert_refused(&named, &shared);
     write_key(&key_path, "no key");
-    fixture.assert_refused(&named, "no start line; sslkey must name a PEM or DER file");
+    fixture.assert_refused(
+        &named,
+        "it contains no private key; sslkey must name a PEM or DER file",
+    );
     write_key(
         &key_path,
         fixture.certificate("anna", KeyKind::P256).key_pem(),

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use testkit::postgres_server::SUPERUSER;
+
 use super::certificates::AlternativeName::{Dns, Ip, RawDns};
 use super::certificates::{Certificate, CertificateSpec};
 use super::clients::Outcome::{Encrypted, Refused};
@@ -71,7 +73,7 @@ fn names_are_compared_as_by_psql() {
         server.set_certificate(certificate);
         for host in HOSTS {
             let parameters = format!("hostaddr=127.0.0.1&sslmode=verify-full&sslrootcert={root}");
-            let url = url_of_host(host, &database, "any_user", &parameters);
+            let url = url_of_host(host, &database, SUPERUSER, &parameters);
             let (psql, own) = (connect_psql(&database, &home, &url), connect(&home, &url));
             encrypted += usize::from(own.0 == Encrypted);
             if psql.0 != own.0 {
@@ -119,7 +121,7 @@ fn names_of_the_certificate_are_listed() {
     let parameters = format!("sslmode=verify-full&sslrootcert={root}");
     let (outcome, message) = connect(
         &home,
-        &url_of_host("127.0.0.1", &database, "any_user", &parameters),
+        &url_of_host("127.0.0.1", &database, SUPERUSER, &parameters),
     );
     assert_eq!(outcome, Refused);
     assert!(
@@ -149,7 +151,7 @@ fn ipv6_address_is_compared() {
     for (host, expected) in [("[::1]", Encrypted), ("127.0.0.1", Refused)] {
         for sslmode in ["verify-ca", "verify-full"] {
             let parameters = format!("sslmode={sslmode}&sslrootcert={root}");
-            let url = url_of_host(host, &database, "any_user", &parameters);
+            let url = url_of_host(host, &database, SUPERUSER, &parameters);
             let expected = if sslmode == "verify-ca" {
                 Encrypted
             } else {
