@@ -22,9 +22,11 @@ pub(super) fn explain_host_error(
     host: &HostConfig,
     error: &HostError,
 ) -> Explanation {
+    let attempt = Attempt { connection, host };
     let explain = |error: &AttemptError| match error {
         AttemptError::Setup(error) => Explanation::without_hint(error.to_string()),
-        AttemptError::Driver(error) => Attempt { connection, host }.explain(error),
+        AttemptError::Lookup(error) => attempt.explain_io_error(error),
+        AttemptError::Driver(error) => attempt.explain(error),
     };
     match error {
         HostError::One(error) => explain(error),

@@ -2,6 +2,7 @@
 
 use std::error::Error as _;
 use std::io;
+use std::net::{IpAddr, ToSocketAddrs};
 
 use postgres::config::{ChannelBinding, Host, SslMode, SslNegotiation};
 use postgres::{Client, Config, NoTls};
@@ -15,6 +16,8 @@ use crate::error::Error;
 pub(super) enum AttemptError {
     /// A certificate or key of this machine cannot be used.
     Setup(Error),
+    /// The host has no known address.
+    Lookup(io::Error),
     /// The connection or the login failed.
     Driver(postgres::Error),
 }
@@ -31,11 +34,28 @@ pub(super) enum HostError {
     },
 }
 
-/// Connects and logs in to the one host of `config`, whose certificate must be valid for `host` if the mode says so.
+/// Returns the addresses of a host, in the order in which they are tried.
+///
+/// # Errors
+/// Returns an error if the host has no known address.
+pub(super) fn lookup(host: &str, port: u16) -> Result<Vec<IpAddr>, HostError> {
+    let addresses = (host, port).to_socket_addrs();
+    let addresses = addresses.map(|found| found.map(|address| address.ip()).collect::<Vec<_>>());
+    match addresses {
+        Ok(addresses) if !addresses.is_empty() => Ok(addresses),
+        Ok(_) => Err(HostError::One(AttemptError::Lookup(
+            io::ErrorKind::NotFound.into(),
+        ))),
+        Err(error) => Err(HostError::One(AttemptError::Lookup(error))),
+    }
+}
+
+/// Connects and logs in to the one address or socket of `config`, whose certificate must be valid for `host` if the mode
+/// says so.
 ///
 /// # Errors
 /// Returns the errors of the attempts if none succeeded.
-pub(super) fn connect_host(
+pub(super) fn connect_address(
     config: &Config,
     tls: &TlsConfig,
     host: &str,
@@ -101,20 +121,23 @@ impl HostError {
             false => Self::Both { encrypted, plain },
         }
     }
-}
 
-impl HostError {
+    /// Returns whether the address did not accept the connection, so that the next address of the host is tried. An answer
+    /// is final: another address might reach a server that the user knows nothing about.
+    pub(super) fn permits_next_address(&self) -> bool {
+        matches!(self, Self::One(error) if error.is_unreachable())
+    }
+
     /// Returns whether another host may accept the connection: this one cannot be reached, or is starting or stopping.
     /// Like libpq, this does not hold for a failed login or a certificate that is not trusted.
     pub(super) fn permits_next_host(&self) -> bool {
         let (Self::One(error) | Self::Both { plain: error, .. }) = self;
         match error {
             AttemptError::Setup(_) => false,
+            AttemptError::Lookup(_) => true,
             AttemptError::Driver(error) => match error.code() {
                 Some(code) => code.code() == "57P03",
-                None => {
-                    tls_error(error).is_none() && error.source().is_none_or(|e| e.is::<io::Error>())
-                }
+                None => tls_error(error).is_none() && is_closed_or_io(error),
             },
         }
     }
@@ -127,13 +150,23 @@ impl HostError {
         }
     }
 
-    /// Returns the error of the driver, unless it is a message of the server, which may repeat the password.
-    pub(super) fn into_source(self) -> Option<postgres::Error> {
+    /// Returns the error with its source, unless the source is a message of the server, which may repeat the password.
+    pub(super) fn cause(self, error: Error) -> Error {
         match self {
-            Self::One(AttemptError::Driver(error)) if error.as_db_error().is_none() => Some(error),
-            _ => None,
+            Self::One(AttemptError::Driver(source)) if source.as_db_error().is_none() => {
+                error.caused_by(source)
+            }
+            Self::One(AttemptError::Lookup(source)) => error.caused_by(source),
+            _ => error,
         }
     }
+}
+
+fn is_closed_or_io(error: &postgres::Error) -> bool {
+    error.is_closed()
+        || error
+            .source()
+            .is_some_and(|source| source.is::<io::Error>())
 }
 
 impl AttemptError {
@@ -141,6 +174,7 @@ impl AttemptError {
     fn permits_plain_text(&self) -> bool {
         match self {
             Self::Setup(_) => true,
+            Self::Lookup(_) => false,
             // The server refused the user. The driver does not tell which other errors preceded the login, but they do
             // not depend on TLS.
             Self::Driver(error) if error.as_db_error().is_some() => error
@@ -148,6 +182,11 @@ impl AttemptError {
                 .is_some_and(|code| code.code().starts_with("28")),
             Self::Driver(error) => self.is_lack_of_tls() || tls_error(error).is_some(),
         }
+    }
+
+    /// Returns whether the address did not accept the connection.
+    fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Driver(error) if error.to_string() == "error connecting to server")
     }
 
     /// Returns whether the server answered with an error.
@@ -158,7 +197,7 @@ impl AttemptError {
     /// Returns whether the server answered that it does not support TLS.
     fn is_lack_of_tls(&self) -> bool {
         match self {
-            Self::Setup(_) => false,
+            Self::Setup(_) | Self::Lookup(_) => false,
             Self::Driver(error) => error
                 .source()
                 .is_some_and(|source| source.to_string() == "server does not support TLS"),

@@ -1,4 +1,9 @@
-//! TLS against a real PostgreSQL server: every `sslmode` with every kind of certificate.
+//! TLS against a real PostgreSQL server, compared with psql.
+
+mod certificates;
+mod clients;
+mod matrix;
+mod tls_server;
 
 use std::fs;
 use std::net::Ipv4Addr;
