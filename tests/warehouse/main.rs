@@ -14,6 +14,7 @@ mod pgpass;
 
 // Tests of sessions.
 mod login_errors;
+mod pgbouncer;
 mod statement_errors;
 mod tls;
 

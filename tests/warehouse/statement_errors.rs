@@ -90,7 +90,9 @@ fn sqlstate_and_message_determine_class_and_hint() {
         assert_statement_error(&session.query(&sql).unwrap_err(), cause, &[code, hint]);
     }
     assert_statement_error(
-        &session.describe("SELECT * FROM nothing").unwrap_err(),
+        &session
+            .query_with_columns("SELECT * FROM nothing")
+            .unwrap_err(),
         Fatal,
         &["42P01"],
     );
