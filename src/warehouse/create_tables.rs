@@ -342,7 +342,7 @@ impl TableCreation<'_> {
             ErrorClass::ConnectionLost => {
                 error.with_hint("the outcome is unknown: run the same command again")
             }
-            ErrorClass::Conflict | ErrorClass::Fatal => error,
+            ErrorClass::Conflict | ErrorClass::StorageBusy | ErrorClass::Fatal => error,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use secrecy::SecretString;
-use sparkify::internals::warehouse::connect::WarehouseSession;
+use sparkify::internals::warehouse::connect::{ErrorClass, WarehouseSession};
 use sparkify::jobs::ConnectionConfig;
 use sparkify::jobs::Dialect;
 use testkit::postgres_server::{
@@ -157,6 +157,57 @@ fn login_error_quotes_server_and_hints() {
         ..config
     };
     assert_open_fails(&option, &["work_mem"]);
+}
+
+/// Redshift has the same SQLSTATE for a wrong password and for a host that may not connect, and PgBouncer has one for all
+/// errors.
+#[test]
+fn message_tells_which_login_error_it_is() {
+    for (code, text, words) in [
+        (
+            "28000",
+            "password authentication failed for user \"me\"",
+            "check the user and the password",
+        ),
+        (
+            "28000",
+            "no pg_hba.conf entry for host \"127.0.0.1\"",
+            "pg_hba.conf",
+        ),
+        (
+            "08P01",
+            "SASL authentication failed",
+            "check the user and the password",
+        ),
+        ("08P01", "no such database: d", "check the database name"),
+        (
+            "08P01",
+            "unsupported startup parameter: options",
+            "ignore_startup_parameters = options in pgbouncer.ini",
+        ),
+    ] {
+        let port = serve_response(error_response(code, text));
+        let config = config_for_port(port);
+        assert_open_fails(&config, &[text, words]);
+        let failure = WarehouseSession::try_open(&config).err().unwrap();
+        assert_eq!(failure.class, ErrorClass::Fatal, "{text}");
+        let hint = failure.error.to_string();
+        assert_eq!(
+            hint.contains("pg_hba.conf"),
+            words == "pg_hba.conf",
+            "{hint}"
+        );
+    }
+    for (code, text) in [
+        ("57P03", "the database system is starting up"),
+        ("53300", "sorry, too many clients already"),
+        ("08P01", "client_login_timeout (server down)"),
+        ("08P01", "query_wait_timeout"),
+    ] {
+        let port = serve_response(error_response(code, text));
+        let failure = WarehouseSession::try_open(&config_for_port(port)).err();
+        assert_eq!(failure.unwrap().class, ErrorClass::ConnectionLost, "{text}");
+    }
 }
 
 #[test]

@@ -7,7 +7,10 @@ use rustls::CertificateError;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::config::ConnectionConfig;
-use super::error::{error_chain, server_message, sqlstate_hint};
+use super::error::{
+    ErrorClass, StatementError, error_chain, server_hint, server_message, without_link,
+};
+use super::login_error_class::login_error_class;
 use super::tls::TlsMode;
 use crate::error::Error;
 use crate::warehouse::dialect::Dialect;
@@ -41,18 +44,27 @@ impl Explanation {
 }
 
 /// Returns the error for a connection or login that failed.
-pub(super) fn connect_error(connection: &ConnectionConfig, error: postgres::Error) -> Error {
+pub(super) fn connect_error(
+    connection: &ConnectionConfig,
+    error: postgres::Error,
+) -> StatementError {
     let explained = explain(connection, &error).into_error(connection);
-    match error.as_db_error() {
-        // The server may have repeated the password, which is redacted in the reason only.
-        Some(_) => explained,
-        None => explained.caused_by(error),
+    StatementError {
+        class: login_error_class(&error),
+        error: match error.as_db_error() {
+            // The server may have repeated the password, which is redacted in the reason only.
+            Some(_) => explained,
+            None => explained.caused_by(error),
+        },
     }
 }
 
 /// Returns the error for a connection or login that took longer than `connect_timeout`.
-pub(super) fn connect_timeout_error(connection: &ConnectionConfig) -> Error {
-    explain_timeout(connection).into_error(connection)
+pub(super) fn connect_timeout_error(connection: &ConnectionConfig) -> StatementError {
+    StatementError {
+        class: ErrorClass::ConnectionLost,
+        error: explain_timeout(connection).into_error(connection),
+    }
 }
 
 fn explain(connection: &ConnectionConfig, error: &postgres::Error) -> Explanation {
@@ -64,7 +76,7 @@ fn explain(connection: &ConnectionConfig, error: &postgres::Error) -> Explanatio
                 Some(password) => redact(&message, password),
                 None => message,
             },
-            hint: sqlstate_hint(db_error.code().code()).map(str::to_owned),
+            hint: server_hint(db_error).map(str::to_owned),
         };
     }
     match error.source() {
@@ -115,7 +127,7 @@ fn explain_io_error(connection: &ConnectionConfig, error: &io::Error) -> Explana
     if let Some(tls_error) = tls_error {
         return explain_tls_error(connection, tls_error);
     }
-    let text = error.to_string();
+    let text = without_link(&error.to_string());
     if let Some((_, method)) = text.split_once("unknown authentication tag `") {
         return explain_authentication_method(method.trim_end_matches('`'));
     }

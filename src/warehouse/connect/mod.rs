@@ -4,6 +4,7 @@ pub(crate) mod config;
 pub(crate) mod config_file;
 mod connect_error;
 pub(crate) mod error;
+mod login_error_class;
 mod partial_config;
 mod pgpass;
 pub(crate) mod session;

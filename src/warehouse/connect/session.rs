@@ -12,7 +12,7 @@ use secrecy::ExposeSecret;
 
 use super::config::ConnectionConfig;
 use super::connect_error::{connect_error, connect_timeout_error};
-use super::error::{ErrorClass, StatementError, statement_error};
+use super::error::{ErrorClass, StatementError, fatal, statement_error};
 use super::statement_log::RunningStatement;
 use super::tls::TlsMode;
 use crate::error::{Error, Result};
@@ -50,6 +50,14 @@ impl WarehouseSession {
     /// Returns an error if the server cannot be reached, is not trusted, rejects the login, or is the other kind of
     /// warehouse.
     pub fn open(connection: &ConnectionConfig) -> Result<Self> {
+        Self::try_open(connection).map_err(|failure| failure.error)
+    }
+
+    /// Does the same as [`open`](Self::open). The class of an error tells whether the server may accept the connection later.
+    ///
+    /// # Errors
+    /// Returns the errors of [`open`](Self::open).
+    pub fn try_open(connection: &ConnectionConfig) -> std::result::Result<Self, StatementError> {
         let _span = tracing::info_span!("connect", warehouse = %connection).entered();
         let notices = Notices::default();
         let client = connect_with_timeout(connection, &notices)?;
@@ -62,16 +70,26 @@ impl WarehouseSession {
         Ok(session)
     }
 
+    /// Returns the kind of the warehouse.
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
     /// Checks that the server is the kind of warehouse that the URL names.
-    fn ensure_dialect(&mut self, connection: &ConnectionConfig) -> Result<()> {
+    fn ensure_dialect(
+        &mut self,
+        connection: &ConnectionConfig,
+    ) -> std::result::Result<(), StatementError> {
         let session_error = || Error::failed(format!("cannot use {connection}"));
         let rows = self
             .query("SELECT version()")
-            .map_err(|failure| session_error().with_source(failure.error))?;
-        let version =
-            rows.into_iter().flatten().flatten().next().ok_or_else(|| {
-                session_error().with_reason("the server did not return its version")
+            .map_err(|failure| StatementError {
+                error: session_error().with_source(failure.error),
+                ..failure
             })?;
+        let version = rows.into_iter().flatten().flatten().next().ok_or_else(|| {
+            fatal(session_error().with_reason("the server did not return its version"))
+        })?;
         let actual = match version.contains("Redshift") {
             true => Dialect::Redshift,
             false => Dialect::Postgres,
@@ -83,9 +101,11 @@ impl WarehouseSession {
             Dialect::Redshift => ("Redshift", "redshift"),
             Dialect::Postgres => ("PostgreSQL", "postgres"),
         };
-        Err(session_error()
-            .with_reason(format!("the server is {name}"))
-            .with_hint(format!("use a {scheme}:// URL")))
+        Err(fatal(
+            session_error()
+                .with_reason(format!("the server is {name}"))
+                .with_hint(format!("use a {scheme}:// URL")),
+        ))
     }
 
     /// Begins a transaction that may hold locks for long, in which the server detects that this client is gone.
@@ -321,7 +341,10 @@ fn affected_rows(messages: &[SimpleQueryMessage]) -> u64 {
 ///
 /// The driver limits the time of the TCP connection only, and would wait forever for a server that accepts the
 /// connection and does not answer. So a thread connects, and is abandoned when the time is up.
-fn connect_with_timeout(connection: &ConnectionConfig, notices: &Notices) -> Result<Client> {
+fn connect_with_timeout(
+    connection: &ConnectionConfig,
+    notices: &Notices,
+) -> std::result::Result<Client, StatementError> {
     let mut config = driver_config(connection);
     let received = Arc::clone(notices);
     config.notice_callback(move |notice| {
@@ -334,7 +357,7 @@ fn connect_with_timeout(connection: &ConnectionConfig, notices: &Notices) -> Res
         TlsMode::Disable => None,
         // A Unix socket needs no TLS, and PostgreSQL supports none on it.
         _ if connection.socket_dir().is_some() => None,
-        _ => Some(connection.tls.connector()?),
+        _ => Some(connection.tls.connector().map_err(fatal)?),
     };
     let (sender, receiver) = mpsc::channel();
     let connecting = thread::Builder::new()
@@ -347,7 +370,7 @@ fn connect_with_timeout(connection: &ConnectionConfig, notices: &Notices) -> Res
             // If the receiver has timed out, this drops the client and closes the connection.
             drop(sender.send(client));
         });
-    connecting.map_err(|e| Error::failed("cannot start a thread").with_source(e))?;
+    connecting.map_err(|e| fatal(Error::failed("cannot start a thread").with_source(e)))?;
     let received = match connection.connect_timeout {
         Some(timeout) => receiver.recv_timeout(timeout),
         None => receiver.recv().map_err(RecvTimeoutError::from),
@@ -355,10 +378,10 @@ fn connect_with_timeout(connection: &ConnectionConfig, notices: &Notices) -> Res
     match received {
         Ok(client) => client.map_err(|error| connect_error(connection, error)),
         Err(RecvTimeoutError::Timeout) => Err(connect_timeout_error(connection)),
-        Err(RecvTimeoutError::Disconnected) => {
-            Err(Error::failed(format!("cannot connect to {connection}"))
-                .with_reason("the connecting thread ended unexpectedly"))
-        }
+        Err(RecvTimeoutError::Disconnected) => Err(fatal(
+            Error::failed(format!("cannot connect to {connection}"))
+                .with_reason("the connecting thread ended unexpectedly"),
+        )),
     }
 }
 
