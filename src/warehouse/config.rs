@@ -3,6 +3,7 @@
 use super::connect::config::ConnectionConfig;
 use super::dialect::Dialect;
 use super::iam_role::IamRole;
+use super::sql::literal::quote_literal;
 use crate::error::{Error, Result};
 use crate::storage::Location;
 
@@ -19,9 +20,19 @@ impl WarehouseConfig {
     /// Checks that a dataset at the location can be loaded.
     ///
     /// # Errors
-    /// Returns an error if the warehouse is Redshift and the location is not in S3.
+    /// Returns an error if the warehouse is Redshift and the location is not in S3, or not one that SQL can name.
     pub fn ensure_can_load_from(&self, location: &Location) -> Result<()> {
         match (self.connection.dialect, location) {
+            // The URLs of the manifests become literals of SQL.
+            (Dialect::Redshift, Location::S3 { .. })
+                if quote_literal(&location.to_string()).is_err() =>
+            {
+                Err(
+                    Error::usage(format!("cannot load {location} into Redshift"))
+                        .with_reason("it contains a backslash or a control character")
+                        .with_hint("choose another prefix"),
+                )
+            }
             (Dialect::Redshift, Location::Local(_)) => Err(Error::usage(format!(
                 "cannot load {location} into Redshift"
             ))

@@ -7,7 +7,7 @@ use postgres::error::DbError;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::config::ConnectionConfig;
-use super::error::{error_chain, server_message, sqlstate_hint};
+use super::error::{equivalent_sqlstate, error_chain, server_hint, server_message};
 use super::explanation::Explanation;
 use super::host_connection::{AttemptError, HostError, tls_error};
 use super::hosts::HostConfig;
@@ -80,12 +80,8 @@ impl Attempt<'_> {
     fn explain_refusal(&self, error: &DbError) -> Explanation {
         let message = server_message(error);
         let sources = &self.connection.sources;
-        let code = error.code().code();
-        // Redshift reports a wrong password by the code for all refused logins.
-        let is_wrong_password =
-            code == "28P01" || error.message().contains("password authentication failed");
-        let hint = match code {
-            _ if is_wrong_password => {
+        let hint = match equivalent_sqlstate(error) {
+            "28P01" => {
                 let user = sources.describe("the user", Parameter::User);
                 let password = describe("the password", self.host.password_source.as_ref());
                 Some(format!("check {user} and {password}"))
@@ -94,7 +90,7 @@ impl Attempt<'_> {
                 let name = sources.describe("the database name", Parameter::Database);
                 Some(format!("check {name}, or create the database"))
             }
-            _ => sqlstate_hint(code).map(str::to_owned),
+            _ => server_hint(error).map(str::to_owned),
         };
         Explanation {
             // A server may repeat the password in its message.

@@ -7,6 +7,8 @@ use std::net::{IpAddr, ToSocketAddrs};
 use postgres::config::{ChannelBinding, Host, SslMode, SslNegotiation};
 use postgres::{Client, Config, NoTls};
 
+use super::error::ErrorClass;
+use super::login_error_class::{io_error_class, login_error_class};
 use super::tls::{TlsConfig, TlsMode, TlsNegotiation};
 use super::tls_error::TlsError;
 use crate::error::Error;
@@ -139,6 +141,16 @@ impl HostError {
                 Some(code) => code.code() == "57P03",
                 None => tls_error(error).is_none() && is_closed_or_io(error),
             },
+        }
+    }
+
+    /// Returns the class of the error: whether the host may accept the connection later.
+    pub(super) fn class(&self) -> ErrorClass {
+        let (Self::One(error) | Self::Both { plain: error, .. }) = self;
+        match error {
+            AttemptError::Setup(_) => ErrorClass::Fatal,
+            AttemptError::Lookup(error) => io_error_class(error),
+            AttemptError::Driver(error) => login_error_class(error),
         }
     }
 

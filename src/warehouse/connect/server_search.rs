@@ -9,13 +9,13 @@ use secrecy::ExposeSecret;
 
 use super::config::ConnectionConfig;
 use super::connect_error::{explain_host_error, explain_timeout};
-use super::error::error_chain;
+use super::error::{ErrorClass, StatementError, error_chain, fatal};
 use super::explanation::Explanation;
 use super::host_connection::{HostError, connect_address, lookup};
 use super::hosts::HostConfig;
 use super::notices::Notices;
 use super::target_session::TargetSession;
-use crate::error::{Error, Result};
+use crate::error::Error;
 
 /// Why a server is not used.
 #[derive(Debug)]
@@ -23,14 +23,17 @@ enum ServerFailure {
     /// The server may be down, or is not acceptable: the next one is tried.
     Skipped(Explanation),
     /// The server answered that the settings are wrong. Like libpq, this ends the search.
-    Refused(Error),
+    Refused(StatementError),
 }
 
 /// Connects and logs in to the first acceptable server, and collects its notices.
 ///
 /// # Errors
 /// Returns an error that says of each server why it is not used, or why the last one refused the login.
-pub(super) fn connect(connection: &ConnectionConfig, notices: &Notices) -> Result<Client> {
+pub(super) fn connect(
+    connection: &ConnectionConfig,
+    notices: &Notices,
+) -> Result<Client, StatementError> {
     let mut hosts: Vec<&HostConfig> = connection.hosts.iter().collect();
     if connection.load_balance {
         fastrand::shuffle(&mut hosts);
@@ -54,7 +57,11 @@ pub(super) fn connect(connection: &ConnectionConfig, notices: &Notices) -> Resul
             }
         }
     }
-    Err(no_server(skipped).into_error(connection))
+    Err(StatementError {
+        // Each of them may be there again after a while.
+        class: ErrorClass::ConnectionLost,
+        error: no_server(skipped).into_error(connection),
+    })
 }
 
 /// Combines why each of the servers is not used.
@@ -83,7 +90,7 @@ fn connect_to(
     host: &HostConfig,
     target: TargetSession,
     notices: &Notices,
-) -> std::result::Result<Client, ServerFailure> {
+) -> Result<Client, ServerFailure> {
     let mut client = connect_to_any_address(connection, host, notices)?;
     match target.objection(&mut client) {
         Ok(None) => Ok(client),
@@ -103,7 +110,7 @@ fn connect_to_any_address(
     connection: &ConnectionConfig,
     host: &HostConfig,
     notices: &Notices,
-) -> std::result::Result<Client, ServerFailure> {
+) -> Result<Client, ServerFailure> {
     let mut config = driver_config(connection, host);
     notices.collect_from(&mut config);
     let timeout = connection.connect_timeout;
@@ -144,7 +151,7 @@ fn connect_to_any_address(
 fn run_within<T: Send + 'static>(
     limit: Option<Duration>,
     work: impl FnOnce() -> T + Send + 'static,
-) -> std::result::Result<Option<T>, ServerFailure> {
+) -> Result<Option<T>, ServerFailure> {
     let (sender, receiver) = mpsc::channel();
     let thread = thread::Builder::new().name("connect".to_owned());
     let started = thread.spawn(move || {
@@ -152,7 +159,9 @@ fn run_within<T: Send + 'static>(
         drop(sender.send(work()));
     });
     started.map_err(|error| {
-        ServerFailure::Refused(Error::failed("cannot start a thread").with_source(error))
+        ServerFailure::Refused(fatal(
+            Error::failed("cannot start a thread").with_source(error),
+        ))
     })?;
     let received = match limit {
         Some(limit) => receiver.recv_timeout(limit),
@@ -161,9 +170,9 @@ fn run_within<T: Send + 'static>(
     match received {
         Ok(result) => Ok(Some(result)),
         Err(RecvTimeoutError::Timeout) => Ok(None),
-        Err(RecvTimeoutError::Disconnected) => Err(ServerFailure::Refused(Error::failed(
+        Err(RecvTimeoutError::Disconnected) => Err(ServerFailure::Refused(fatal(Error::failed(
             "the thread that connects ended unexpectedly",
-        ))),
+        )))),
     }
 }
 
@@ -174,7 +183,7 @@ fn host_failure(
 ) -> ServerFailure {
     let is_skipped = connection.hosts.len() > 1 && error.permits_next_host();
     let error = match error.into_setup_error() {
-        Ok(setup_error) => return ServerFailure::Refused(setup_error),
+        Ok(setup_error) => return ServerFailure::Refused(fatal(setup_error)),
         Err(error) => error,
     };
     let explanation = explain_host_error(connection, host, &error);
@@ -185,7 +194,10 @@ fn host_failure(
         1 => explanation.into_error(connection),
         _ => explanation.into_error(format_args!("{connection} ({host})")),
     };
-    ServerFailure::Refused(error.cause(shown))
+    ServerFailure::Refused(StatementError {
+        class: error.class(),
+        error: error.cause(shown),
+    })
 }
 
 fn driver_config(connection: &ConnectionConfig, host: &HostConfig) -> postgres::Config {
