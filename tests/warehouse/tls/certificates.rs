@@ -1,17 +1,18 @@
 //! Certificates for the tests, of every kind that OpenSSL can make.
 
 use std::fs;
+use std::net::IpAddr;
 use std::path::Path;
 
-use openssl::asn1::{Asn1Integer, Asn1Time};
+use openssl::asn1::{Asn1Integer, Asn1Object, Asn1OctetString, Asn1Time};
 use openssl::bn::{BigNum, MsbOption};
 use openssl::ec::{EcGroup, EcKey};
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{Id, PKey, Private};
 use openssl::rsa::Rsa;
-use openssl::x509::extension::{BasicConstraints, ExtendedKeyUsage, SubjectAlternativeName};
-use openssl::x509::{X509, X509NameBuilder};
+use openssl::x509::extension::{BasicConstraints, ExtendedKeyUsage};
+use openssl::x509::{X509, X509Extension, X509NameBuilder};
 
 /// The kind of a key.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +44,8 @@ impl KeyKind {
 #[derive(Debug, Clone, Copy)]
 pub enum AlternativeName {
     Dns(&'static str),
+    /// A DNS name with bytes that no DNS name has.
+    RawDns(&'static [u8]),
     Ip(&'static str),
 }
 
@@ -137,15 +140,10 @@ impl Certificate {
                 builder.append_extension(usage).unwrap();
             }
             if !spec.alternative_names.is_empty() {
-                let mut names = SubjectAlternativeName::new();
-                for name in spec.alternative_names {
-                    match name {
-                        AlternativeName::Dns(name) => names.dns(name),
-                        AlternativeName::Ip(address) => names.ip(address),
-                    };
-                }
-                let context = builder.x509v3_context(None, None);
-                let names = names.build(&context).unwrap();
+                let names = encode_alternative_names(spec.alternative_names);
+                let names = Asn1OctetString::new_from_bytes(&names).unwrap();
+                let oid = Asn1Object::from_str("subjectAltName").unwrap();
+                let names = X509Extension::new_from_der(&oid, false, &names).unwrap();
                 builder.append_extension(names).unwrap();
             }
         }
@@ -183,4 +181,26 @@ impl Certificate {
         fs::write(path, self.x509.to_pem().unwrap()).unwrap();
         path.to_str().unwrap().to_owned()
     }
+}
+
+/// Encodes subject alternative names by hand, because OpenSSL would refuse the malformed ones.
+fn encode_alternative_names(names: &[AlternativeName]) -> Vec<u8> {
+    const DNS_NAME: u8 = 0x82;
+    const IP_ADDRESS: u8 = 0x87;
+    const SEQUENCE: u8 = 0x30;
+    let encode = |tag: u8, bytes: &[u8]| {
+        let length = u8::try_from(bytes.len()).unwrap();
+        assert!(length < 0x80, "a long form of the length is not needed");
+        [&[tag, length], bytes].concat()
+    };
+    let encode_name = |name: &AlternativeName| match name {
+        AlternativeName::Dns(name) => encode(DNS_NAME, name.as_bytes()),
+        AlternativeName::RawDns(name) => encode(DNS_NAME, name),
+        AlternativeName::Ip(address) => match address.parse().unwrap() {
+            IpAddr::V4(address) => encode(IP_ADDRESS, &address.octets()),
+            IpAddr::V6(address) => encode(IP_ADDRESS, &address.octets()),
+        },
+    };
+    let names: Vec<u8> = names.iter().flat_map(encode_name).collect();
+    encode(SEQUENCE, &names)
 }

@@ -1,5 +1,6 @@
 //! The two clients that the tests compare: psql and this program, with the same parameters.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -24,7 +25,7 @@ pub struct Home(TempDir);
 impl Home {
     pub fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
-        std::fs::create_dir(home.path().join(".postgresql")).unwrap();
+        fs::create_dir(home.path().join(".postgresql")).unwrap();
         Self(home)
     }
 
@@ -42,41 +43,55 @@ const QUERY: &str = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
 
 /// Returns the URL of a database with these parameters.
 pub fn url(database: &TestDatabase, user: &str, parameters: &str) -> String {
-    let TestDatabase {
-        host, port, name, ..
-    } = database;
+    url_of_host(&database.host, database, user, parameters)
+}
+
+/// Returns the URL of a database with another name of its host.
+pub fn url_of_host(host: &str, database: &TestDatabase, user: &str, parameters: &str) -> String {
+    let TestDatabase { port, name, .. } = database;
     format!("postgres://{user}@{host}:{port}/{name}?{parameters}")
 }
 
 /// Returns what happens when psql connects, and what it says.
 pub fn connect_psql(database: &TestDatabase, home: &Home, url: &str) -> (Outcome, String) {
-    // The path leads to the program itself. Debian's wrapper of it takes longer than the connection.
+    let output = psql(database, home)
+        .args(["-c", QUERY, url])
+        .output()
+        .unwrap();
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    (outcome(&String::from_utf8(output.stdout).unwrap()), message)
+}
+
+/// Returns a psql that ignores the settings of the user.
+fn psql(database: &TestDatabase, home: &Home) -> Command {
+    // The path leads to the program itself, and not to Debian's wrapper, which is slow.
     let path = database
         .psql_env()
         .into_iter()
         .filter(|(name, _)| *name == "PATH");
-    let output = Command::new("psql")
-        .env_clear()
+    let mut psql = Command::new("psql");
+    psql.env_clear()
         .envs(path)
         .env("HOME", home.path())
         .env("PGPASSWORD", SUPERUSER_PASSWORD)
-        .args(["-XAtq", "-c", QUERY, url])
-        .output()
-        .unwrap();
-    let outcome = match output.stdout.trim_ascii() {
-        b"t" => Outcome::Encrypted,
-        b"f" => Outcome::Plain,
+        .arg("-XAtq");
+    psql
+}
+
+/// Returns the outcome of a connection in which [`QUERY`] printed this.
+fn outcome(printed: &str) -> Outcome {
+    match printed.trim() {
+        "t" => Outcome::Encrypted,
+        "f" => Outcome::Plain,
         _ => Outcome::Refused,
-    };
-    (
-        outcome,
-        String::from_utf8_lossy(&output.stderr).into_owned(),
-    )
+    }
 }
 
 /// Returns the configuration of a connection by this program.
 pub fn config(home: &Home, url: &str) -> ConnectionConfig {
-    ConfigSources::from_url(url)
+    // Not the URL of the flag, which must not contain the password of a key.
+    ConfigSources::default()
+        .with_env("SPARKIFY_WAREHOUSE", url)
         .with_env("HOME", home.path().to_str().unwrap())
         .with_env("PGPASSWORD", SUPERUSER_PASSWORD)
         .connection_config()
@@ -88,8 +103,7 @@ pub fn connect(home: &Home, url: &str) -> (Outcome, String) {
         Ok(session) => session,
         Err(error) => return (Outcome::Refused, error.to_string()),
     };
-    match session.query(QUERY).unwrap()[0][0].as_deref() {
-        Some("t") => (Outcome::Encrypted, String::new()),
-        _ => (Outcome::Plain, String::new()),
-    }
+    let rows = session.query(QUERY).unwrap();
+    let ssl = rows[0][0].as_deref().unwrap();
+    (outcome(ssl), String::new())
 }

@@ -121,14 +121,6 @@ impl Authorities {
                 },
             ),
             (
-                "self-signed, Ed25519",
-                CertificateSpec {
-                    issuer: None,
-                    key: KeyKind::Ed25519,
-                    ..v3
-                },
-            ),
-            (
                 "CA:TRUE",
                 CertificateSpec {
                     is_authority: true,
@@ -157,54 +149,11 @@ impl Authorities {
                     ..v3
                 },
             ),
-            (
-                "wrong address, right common name",
-                CertificateSpec {
-                    alternative_names: &[Ip("127.0.0.2")],
-                    ..named
-                },
-            ),
             ("right common name only", named),
-            (
-                "right common name, wrong DNS name",
-                CertificateSpec {
-                    alternative_names: &[Dns("elsewhere.example")],
-                    ..named
-                },
-            ),
-            (
-                "address as DNS name",
-                CertificateSpec {
-                    alternative_names: &[Dns("127.0.0.1")],
-                    ..v3
-                },
-            ),
-            (
-                "wildcard",
-                CertificateSpec {
-                    alternative_names: &[Dns("*.0.0.1")],
-                    ..v3
-                },
-            ),
-            (
-                "wildcard for two labels",
-                CertificateSpec {
-                    alternative_names: &[Dns("*.0.1")],
-                    ..v3
-                },
-            ),
             (
                 "expired",
                 CertificateSpec {
                     years: (2000, 2001),
-                    ..v3
-                },
-            ),
-            (
-                "expired, self-signed",
-                CertificateSpec {
-                    years: (2000, 2001),
-                    issuer: None,
                     ..v3
                 },
             ),
@@ -240,7 +189,7 @@ fn every_certificate_mode_and_root_is_answered_as_by_psql() {
     authorities.intermediate.write(&root_file("intermediate"));
 
     let mut cells = Vec::new();
-    for (kind, certificate) in &certificates {
+    for (number, (kind, certificate)) in certificates.iter().enumerate() {
         server.set_certificate(certificate);
         certificate.write(&root_file("itself"));
         let run_mode = |mode: &'static str| {
@@ -266,7 +215,12 @@ fn every_certificate_mode_and_root_is_answered_as_by_psql() {
             })
         };
         thread::scope(|scope| {
-            let threads = MODES.map(|mode| scope.spawn(move || run_mode(mode)));
+            // Without TLS no certificate is seen.
+            let modes = &MODES[usize::from(number > 0)..];
+            let threads: Vec<_> = modes
+                .iter()
+                .map(|mode| scope.spawn(|| run_mode(mode)))
+                .collect();
             for thread in threads {
                 cells.extend(thread.join().unwrap());
             }

@@ -1,8 +1,13 @@
 //! TLS against a real PostgreSQL server, compared with psql.
 
 mod certificates;
+mod channel_binding;
+mod client_certificates;
 mod clients;
+mod fallback;
+mod host_names;
 mod matrix;
+mod negotiation;
 mod tls_server;
 
 use std::fs;

@@ -10,10 +10,13 @@ use openssl::ssl::{Ssl, SslContext, SslMethod, SslStream};
 use openssl::x509::X509;
 use testkit::postgres_server::{PostgresServer, PostgresServerOptions};
 
-use super::certificates::Certificate;
+use super::certificates::{Certificate, CertificateSpec};
 
 /// The message by which a client of PostgreSQL asks for TLS.
-const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
+pub const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
+
+/// Lets every user in without a password.
+pub const TRUST: &str = "host all all 127.0.0.1/32 trust\n";
 
 /// A server with TLS.
 pub struct TlsServer {
@@ -54,6 +57,17 @@ impl TlsServer {
             );
             thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// Lets clients identify themselves by certificates of this authority.
+    pub fn trust_clients_of(&self, authority: &Certificate) {
+        let path = authority.write(&self.postgres.dir().join("clients.crt"));
+        self.postgres
+            .admin_client()
+            .batch_execute(&format!("ALTER SYSTEM SET ssl_ca_file = '{path}'"))
+            .unwrap();
+        // The new certificate shows that the server has read its settings.
+        self.set_certificate(&Certificate::new(CertificateSpec::default()));
     }
 
     /// Returns the certificate that the server presents.
