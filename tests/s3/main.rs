@@ -20,10 +20,13 @@ mod raw_staging;
 
 // Tests of the binary.
 mod clean_command;
+mod directory_buckets;
 mod dry_run;
 mod error_messages;
 mod failed_runs;
 mod input_locations;
+mod policies;
 mod replay;
 mod s3_options;
 mod secret_leaks;
+mod unusual_keys;

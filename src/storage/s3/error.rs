@@ -124,6 +124,11 @@ impl RequestError {
         }
     }
 
+    /// Returns true for a response that a retry would not change.
+    pub(crate) fn is_final_response(&self) -> bool {
+        matches!(self, Self::Response(_)) && !self.is_retryable()
+    }
+
     /// Returns the error code of the response, or an empty string if there is none.
     pub(crate) fn code(&self) -> &str {
         match self {

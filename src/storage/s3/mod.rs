@@ -6,6 +6,7 @@
 
 mod bucket_client;
 mod client;
+mod encoded_key;
 mod endpoint;
 mod error;
 mod incomplete_uploads;

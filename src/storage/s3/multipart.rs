@@ -292,16 +292,7 @@ async fn complete_multipart_upload(
 
 /// Returns true if the object exists with the given size.
 async fn exists_with_size(bucket: &BucketClient, key: &str, bytes: u64) -> bool {
-    let client = &bucket.client;
-    let request = || {
-        let request = client.sdk().head_object().bucket(&bucket.name);
-        request
-            .key(key)
-            .set_request_payer(client.request_payer())
-            .send()
-    };
-    let head = client
-        .send_with_retry(&write_operation(bucket, key), Duration::ZERO, request)
-        .await;
-    head.is_ok_and(|head| head.content_length().map(i64::unsigned_abs) == Some(bytes))
+    let head = bucket.head_object(&write_operation(bucket, key), key).await;
+    let size = head.ok().flatten().and_then(|object| object.size);
+    size.map(i64::unsigned_abs) == Some(bytes)
 }

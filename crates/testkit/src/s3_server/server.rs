@@ -67,19 +67,25 @@ impl S3Server {
         let disk = Arc::new(BucketDir::new(root.path()));
         let uploads = Arc::<PendingUploadRegistry>::default();
         let tally = Arc::<RequestLog>::default();
-        let mut s3 = S3ServiceBuilder::new(S3Api {
+        let conditional_write_lock = Arc::<tokio::sync::Mutex<()>>::default();
+        let api = || S3Api {
             file_system: FileSystem::new(root.path()).unwrap(),
             bucket_dir: disk.clone(),
             uploads: uploads.clone(),
             page_size: faults.page_size(),
             undeletable_suffix: faults.undeletable_suffix().map(str::to_owned),
-            conditional_write_lock: tokio::sync::Mutex::default(),
-        });
+            policy: faults.policy().cloned(),
+            ignores_encoding_type: faults.ignores_encoding_type(),
+            conditional_write_lock: conditional_write_lock.clone(),
+        };
+        let unsigned_s3 = S3ServiceBuilder::new(api()).build();
+        let mut s3 = S3ServiceBuilder::new(api());
         if let Some(auth) = auth {
             s3.set_auth(auth);
         }
         let proxy = FaultProxy {
             s3: s3.build(),
+            unsigned_s3,
             faults,
             request_log: tally.clone(),
             buckets: root.path().to_owned(),
