@@ -19,6 +19,7 @@ mod publishing;
 mod raw_staging;
 
 // Tests of the binary.
+mod aws_config_files;
 mod clean_command;
 mod directory_buckets;
 mod dry_run;
@@ -26,6 +27,7 @@ mod error_messages;
 mod failed_runs;
 mod input_locations;
 mod policies;
+mod proxies;
 mod replay;
 mod s3_options;
 mod secret_leaks;

@@ -9,6 +9,7 @@ mod client;
 mod encoded_key;
 mod endpoint;
 mod error;
+mod error_hints;
 mod incomplete_uploads;
 mod multipart;
 mod options;

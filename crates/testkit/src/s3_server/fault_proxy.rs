@@ -17,6 +17,7 @@ use crate::s3_server::policy::Policy;
 use crate::s3_server::request::RecordedRequest;
 use crate::s3_server::request_log::{InFlightGet, RequestLog};
 use crate::s3_server::truncated_body::{AfterTruncation, TruncatableBody, fraction_of};
+use crate::s3_server::virtual_host;
 
 /// Answers requests, or injects a fault instead.
 pub struct FaultProxy {
@@ -27,6 +28,10 @@ pub struct FaultProxy {
     pub request_log: Arc<RequestLog>,
     pub buckets: PathBuf,
 }
+
+/// Marks a request whose signature cannot be checked, because it was rewritten.
+#[derive(Clone)]
+struct UnverifiedSignature;
 
 /// The connection is to be closed without a response.
 #[derive(Debug)]
@@ -44,8 +49,11 @@ impl FaultProxy {
     /// Answers a request, or injects the fault that is planned for it.
     pub async fn handle(
         &self,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
     ) -> Result<Response<TruncatableBody>, ConnectionClosed> {
+        if virtual_host::move_bucket_to_path(&mut request) {
+            request.extensions_mut().insert(UnverifiedSignature);
+        }
         let recorded = RecordedRequest::from_http(&request);
         let in_flight = self.request_log.record_request(&recorded);
         let Some(InjectedFault {
@@ -112,7 +120,8 @@ impl FaultProxy {
             let _ = request.into_body().collect().await;
             return Ok(response);
         }
-        let s3 = if is_directory_bucket {
+        let is_unverified = request.extensions().get::<UnverifiedSignature>().is_some();
+        let s3 = if is_directory_bucket || is_unverified {
             directory_bucket::remove_signature(request.headers_mut());
             &self.unsigned_s3
         } else {

@@ -6,6 +6,8 @@
 //! responses, truncated bodies, stalls, and connections that end before, during or after a request.
 //! `tests/s3_server` states what it imitates.
 //!
+//! A [proxy](forward_proxy) can stand in front of it, and it has a TLS port for the host names of S3.
+//!
 //! A bucket whose name ends in `--x-s3` is a [directory bucket](directory_bucket). A [policy](policy::Policy) limits
 //! what requests may do; without one any signed request may do anything, except for deletes that a
 //! [fault plan](faults::FaultPlan::deny_delete) denies.
@@ -18,6 +20,7 @@ pub mod directory_bucket;
 pub mod error_response;
 pub mod fault_proxy;
 pub mod faults;
+pub mod forward_proxy;
 pub mod listing;
 pub mod pending_uploads;
 pub mod policy;
@@ -26,4 +29,6 @@ pub mod request_log;
 pub mod s3_api;
 pub mod sdk_client;
 pub mod server;
+mod tls;
 pub mod truncated_body;
+mod virtual_host;
