@@ -1,17 +1,17 @@
 //! Finds and checks credentials.
 
-use aws_config::Region;
 use aws_config::ecs::EcsCredentialsProvider;
 use aws_config::imds::credentials::ImdsCredentialsProvider;
 use aws_config::meta::credentials::CredentialsProviderChain;
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
+use aws_config::{Region, SdkConfig};
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_s3::config::SharedHttpClient;
 
-use super::config::AwsConfig;
 use super::error::{no_credentials_hint, no_credentials_reason, root_cause, strip_stderr};
 use super::options::AwsOptions;
+use super::profile::AwsProfile;
 use crate::error::{Error, Result};
 
 /// Returns the credentials chain for a profile that a flag names. The profile takes precedence over the
@@ -36,8 +36,12 @@ pub(super) fn profile_credentials(
 ///
 /// # Errors
 /// Returns an error if there are no credentials, or if they cannot be sent in a header.
-pub(crate) async fn check_credentials(options: &AwsOptions, config: &AwsConfig) -> Result<()> {
-    let Some(provider) = config.sdk.credentials_provider() else {
+pub(crate) async fn check_credentials(
+    options: &AwsOptions,
+    config: &SdkConfig,
+    profile: &AwsProfile,
+) -> Result<()> {
+    let Some(provider) = config.credentials_provider() else {
         return Ok(());
     };
     let e = match provider.provide_credentials().await {
@@ -46,7 +50,6 @@ pub(crate) async fn check_credentials(options: &AwsOptions, config: &AwsConfig) 
         }
         Err(e) => e,
     };
-    let profile = &config.profile;
     let is_named = options.profile.is_none() && profile.name() != "default";
     if is_named {
         profile.ensure_exists()?;

@@ -185,7 +185,7 @@ impl RunJob {
         match &self.config.out {
             // The URLs of the manifests become literals of SQL.
             out @ Location::S3 { .. } => match quote_literal(&out.to_string()) {
-                Ok(_) => Ok(()),
+                Ok(_) => warehouse.ensure_can_load_from(out),
                 Err(_) => Err(Error::usage(format!("cannot use --out {out}"))
                     .with_reason("it contains a backslash or a control character")
                     .with_hint("choose another prefix")),

@@ -19,6 +19,7 @@ mod publishing;
 mod raw_staging;
 
 // Tests of the binary.
+mod access_points;
 mod aws_config_files;
 mod clean_command;
 mod directory_buckets;

@@ -44,6 +44,11 @@ impl BucketClient {
         self.name.ends_with("--x-s3") || self.name.ends_with("--xa-s3")
     }
 
+    /// Returns the client of the AWS SDK.
+    pub(super) fn sdk(&self) -> &aws_sdk_s3::Client {
+        self.client.sdk_for(&self.name)
+    }
+
     /// Returns the key in the bucket for a key of the store.
     pub(super) fn full_key(&self, key: &str) -> String {
         format!("{}{key}", self.prefix)
@@ -83,7 +88,7 @@ impl BucketClient {
     ) -> std::result::Result<Option<Object>, FailedRequest> {
         let client = &self.client;
         let request = || async {
-            let request = client.sdk().head_object().bucket(&self.name).key(key);
+            let request = self.sdk().head_object().bucket(&self.name).key(key);
             let request = request.set_request_payer(client.request_payer());
             match request.send().await {
                 Err(SdkError::ServiceError(error)) if error.err().is_not_found() => Ok(None),
@@ -124,8 +129,7 @@ impl BucketClient {
         // The semaphore is never closed.
         let _permit = client.read_permits().acquire().await;
         let request = || {
-            client
-                .sdk()
+            self.sdk()
                 .list_objects_v2()
                 .bucket(&self.name)
                 .prefix(prefix)

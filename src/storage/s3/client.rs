@@ -31,6 +31,7 @@ use crate::aws::credentials::check_credentials;
 use crate::aws::profile::AwsProfile;
 use crate::error::{Error, Result};
 use crate::retry::{RetryPolicy, log_failed_attempt};
+use crate::storage::bucket_name::is_access_point_arn;
 
 /// How requests are retried, unless `AWS_MAX_ATTEMPTS` is set.
 const RETRY_POLICY: RetryPolicy = RetryPolicy {
@@ -48,6 +49,8 @@ const MAX_ATTEMPTS_BEFORE_FIRST_RESPONSE: u32 = 3;
 pub(crate) struct S3Client {
     runtime: AwsRuntime,
     sdk: Client,
+    /// The client for access points: their names are part of the host name, also at a custom endpoint.
+    access_point_sdk: Client,
     options: S3Options,
     hints: ErrorHints,
     max_attempts: AtomicU32,
@@ -101,14 +104,21 @@ impl S3Client {
             // Replaced by the timeout of `send_with_retry`, which is stricter and names the limit.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
+        let mut access_point_builder = builder.clone();
         if custom_endpoint.is_some() {
+            access_point_builder = access_point_builder
+                .request_checksum_calculation(RequestChecksumCalculation::WhenRequired);
             // Other S3 implementations support these settings.
             builder = builder
                 .force_path_style(true)
                 .request_checksum_calculation(RequestChecksumCalculation::WhenRequired);
         }
         if config.sdk.credentials_provider().is_some() && !options.aws.no_sign_request {
-            runtime.block_on(check_credentials(&options.aws, &config))?;
+            runtime.block_on(check_credentials(
+                &options.aws,
+                &config.sdk,
+                &config.profile,
+            ))?;
         }
         let endpoint =
             custom_endpoint.unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com"));
@@ -124,6 +134,7 @@ impl S3Client {
         };
         Ok(Self {
             sdk: Client::from_conf(builder.build()),
+            access_point_sdk: Client::from_conf(access_point_builder.build()),
             hints,
             options: options.clone(),
             max_attempts: AtomicU32::new(max_attempts),
@@ -134,9 +145,12 @@ impl S3Client {
         })
     }
 
-    /// Returns the client of the AWS SDK.
-    pub(crate) fn sdk(&self) -> &Client {
-        &self.sdk
+    /// Returns the client of the AWS SDK for a bucket.
+    pub(crate) fn sdk_for(&self, bucket: &str) -> &Client {
+        match is_access_point_arn(bucket) {
+            true => &self.access_point_sdk,
+            false => &self.sdk,
+        }
     }
 
     /// Returns the options of the client.
@@ -220,7 +234,7 @@ impl S3Client {
         }
         let delay = self.delay_before_retry(&failed);
         // The line has the number of the attempt already.
-        let error = failed.error.to_error(operation, 1, &self.hints);
+        let error = self.hints.to_error(&failed.error, operation, 1);
         log_failed_attempt(failed.attempts, &error, delay);
         match delay {
             Some(delay) => {
@@ -254,9 +268,8 @@ impl S3Client {
 
     /// Returns the error for a failed request.
     pub(crate) fn to_error(&self, operation: &OperationContext, failed: &FailedRequest) -> Error {
-        failed
-            .error
-            .to_error(operation, failed.attempts, &self.hints)
+        self.hints
+            .to_error(&failed.error, operation, failed.attempts)
     }
 }
 

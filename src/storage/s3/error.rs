@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
-use super::error_hints::ErrorHints;
 use crate::aws::error::{credentials_error, no_credentials_reason, root_cause};
-use crate::error::Error;
 
 /// The operation that a request belongs to, for messages.
 #[derive(Debug, Clone)]
@@ -171,26 +169,6 @@ impl RequestError {
             Self::Credentials(why) => no_credentials_reason(why, None),
             Self::ObjectChanged => "the object changed after it was listed".to_owned(),
         }
-    }
-
-    /// Converts the error into a message that names the operation and the number of attempts, with a hint.
-    pub(crate) fn to_error(
-        &self,
-        operation: &OperationContext,
-        attempts: u32,
-        hints: &ErrorHints,
-    ) -> Error {
-        let mut why = match self {
-            Self::Credentials(why) => no_credentials_reason(why, hints.sso_profile.as_deref()),
-            _ => self.describe(),
-        };
-        if attempts > 1 {
-            why += &format!(" ({attempts} attempts)");
-        }
-        Error::failed(format!("{} {}", operation.error_prefix, operation.url))
-            .with_reason(why)
-            .caused_by(self.clone())
-            .with_optional_hint(hints.hint(self, operation))
     }
 }
 

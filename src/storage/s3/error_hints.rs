@@ -1,8 +1,9 @@
 //! Tells what to do about a failed request, by what is known of the connection.
 
 use super::error::{ErrorResponse, OperationContext, RequestError};
-use crate::aws::error::{no_credentials_hint, sso_login};
+use crate::aws::error::{no_credentials_hint, no_credentials_reason, sso_login};
 use crate::aws::proxy::ProxyName;
+use crate::error::Error;
 
 /// What hints say of the connection.
 #[derive(Debug)]
@@ -20,12 +21,30 @@ pub(crate) struct ErrorHints {
 }
 
 impl ErrorHints {
-    /// Returns what to do about a failed request.
-    pub(super) fn hint(
+    /// Converts an error into a message that names the operation and the number of attempts, with a hint.
+    pub(super) fn to_error(
         &self,
         error: &RequestError,
         operation: &OperationContext,
-    ) -> Option<String> {
+        attempts: u32,
+    ) -> Error {
+        let mut why = match error {
+            RequestError::Credentials(why) => {
+                no_credentials_reason(why, self.sso_profile.as_deref())
+            }
+            _ => error.describe(),
+        };
+        if attempts > 1 {
+            why += &format!(" ({attempts} attempts)");
+        }
+        Error::failed(format!("{} {}", operation.error_prefix, operation.url))
+            .with_reason(why)
+            .caused_by(error.clone())
+            .with_optional_hint(self.hint(error, operation))
+    }
+
+    /// Returns what to do about a failed request.
+    fn hint(&self, error: &RequestError, operation: &OperationContext) -> Option<String> {
         Some(match error {
             RequestError::Response(response) => return self.response_hint(response, operation),
             RequestError::Transport(_) | RequestError::TimedOut(_) => self.connection_hint(),

@@ -21,7 +21,7 @@ pub(super) async fn abort_upload(bucket: &BucketClient, key: &str, id: &str) -> 
         ..write_operation(bucket, key)
     };
     let request = || {
-        client
+        bucket
             .sdk()
             .abort_multipart_upload()
             .bucket(&bucket.name)
@@ -58,7 +58,7 @@ pub(super) fn list_uploads(bucket: &BucketClient, prefix: &str) -> Result<Vec<In
     let (mut key_marker, mut upload_id_marker) = (None::<String>, None::<String>);
     loop {
         let request = || {
-            client
+            bucket
                 .sdk()
                 .list_multipart_uploads()
                 .bucket(&bucket.name)

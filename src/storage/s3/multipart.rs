@@ -187,7 +187,7 @@ async fn create_multipart_upload(bucket: &BucketClient, key: &str) -> Result<(St
     let attempts = AtomicU32::new(0);
     let request = || {
         attempts.fetch_add(1, Ordering::Relaxed);
-        client
+        bucket
             .sdk()
             .create_multipart_upload()
             .bucket(&bucket.name)
@@ -223,7 +223,7 @@ async fn upload_part(
     // The semaphore is never closed.
     let _permit = client.write_permits().acquire().await;
     let request = || {
-        client
+        bucket
             .sdk()
             .upload_part()
             .bucket(&bucket.name)
@@ -261,7 +261,7 @@ async fn complete_multipart_upload(
         .set_parts(Some(parts))
         .build();
     let request = || {
-        client
+        bucket
             .sdk()
             .complete_multipart_upload()
             .bucket(&bucket.name)

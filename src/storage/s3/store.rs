@@ -194,7 +194,7 @@ impl Store for S3Store {
         let operation = self.operation("cannot read", key, "s3:GetObject and s3:ListBucket");
         let key = bucket.full_key(key);
         let request = || async {
-            let request = client.sdk().get_object().bucket(&bucket.name);
+            let request = bucket.sdk().get_object().bucket(&bucket.name);
             let request = request.key(&key).set_request_payer(client.request_payer());
             let response = match request.send().await {
                 Err(SdkError::ServiceError(error)) if error.err().is_no_such_key() => {
@@ -251,7 +251,7 @@ impl Store for S3Store {
             let delete =
                 delete.map_err(|e| Error::failed("cannot remove objects").with_source(e))?;
             let request = || {
-                let request = client.sdk().delete_objects().bucket(&bucket.name);
+                let request = bucket.sdk().delete_objects().bucket(&bucket.name);
                 let request = request.set_request_payer(client.request_payer());
                 request.delete(delete.clone()).send()
             };
