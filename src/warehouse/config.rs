@@ -5,7 +5,7 @@ use super::dialect::Dialect;
 use super::iam_role::IamRole;
 use super::sql::literal::quote_literal;
 use crate::error::{Error, Result};
-use crate::storage::Location;
+use crate::storage::{ACCESS_POINT_ALIAS_HINT, Location};
 
 /// A warehouse that datasets are loaded into.
 #[derive(Debug, Clone)]
@@ -20,7 +20,7 @@ impl WarehouseConfig {
     /// Checks that a dataset at the location can be loaded.
     ///
     /// # Errors
-    /// Returns an error if the warehouse is Redshift and the location is not in S3, or not one that SQL can name.
+    /// Returns an error if the warehouse is Redshift and COPY cannot read from the location.
     pub fn ensure_can_load_from(&self, location: &Location) -> Result<()> {
         match (self.connection.dialect, location) {
             // The URLs of the manifests become literals of SQL.
@@ -38,6 +38,11 @@ impl WarehouseConfig {
             ))
             .with_reason("COPY reads only from S3")
             .with_hint("run with --out s3://bucket/prefix")),
+            (Dialect::Redshift, location) if location.is_in_access_point_arn() => Err(
+                Error::usage(format!("cannot load {location} into Redshift"))
+                    .with_reason("COPY does not take the ARN of an access point")
+                    .with_hint(ACCESS_POINT_ALIAS_HINT),
+            ),
             _ => Ok(()),
         }
     }
