@@ -371,9 +371,24 @@ DO $$
 DECLARE
     key RECORD;
 BEGIN
+    -- The index of a dropped key was in the default tablespace of the database.
+    SET LOCAL default_tablespace = '';
     -- Primary keys come before the foreign keys that refer to them.
-    FOR key IN SELECT relation, name, definition FROM dropped_constraints ORDER BY kind DESC, name LOOP
+    FOR key IN SELECT * FROM dropped_constraints ORDER BY kind DESC, name LOOP
         EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I %s', key.relation, key.name, key.definition);
+        IF key.comment IS NOT NULL THEN
+            EXECUTE format('COMMENT ON CONSTRAINT %I ON %s IS %L', key.name, key.relation, key.comment);
+        END IF;
+        IF key.index_comment IS NOT NULL THEN
+            EXECUTE format(
+                'COMMENT ON INDEX %s IS %L',
+                (
+                    SELECT c.conindid::regclass FROM pg_constraint c
+                    WHERE c.conrelid = key.relation::regclass AND c.conname = key.name
+                ),
+                key.index_comment
+            );
+        END IF;
     END LOOP;
 END $$;
 

@@ -61,12 +61,14 @@ CREATE TEMP TABLE staged_source_objects (
     rejected_bytes   BIGINT
 ) ON COMMIT DROP;
 
--- Primary and foreign keys that the load drops, and adds again unchanged.
+-- Primary and foreign keys that the load drops, and adds again unchanged, with their comments.
 CREATE TEMP TABLE dropped_constraints (
-    relation   TEXT NOT NULL,
-    name       TEXT NOT NULL,
-    kind       TEXT NOT NULL,
-    definition TEXT NOT NULL
+    relation      TEXT NOT NULL,
+    name          TEXT NOT NULL,
+    kind          TEXT NOT NULL,
+    definition    TEXT NOT NULL,
+    comment       TEXT,
+    index_comment TEXT
 ) ON COMMIT DROP;
 
 -- Drops the keys that the user is allowed to add again. Only the owner of a table can drop constraints; the load of
@@ -79,7 +81,10 @@ BEGIN
     FOR key IN
         SELECT
             c.conrelid::regclass AS relation, c.conname AS name, c.contype AS kind,
-            pg_get_constraintdef(c.oid) AS definition
+            pg_get_constraintdef(c.oid) AS definition,
+            obj_description(c.oid, 'pg_constraint') AS comment,
+            -- A foreign key has the index of the other table here.
+            CASE WHEN c.contype = 'p' THEN obj_description(c.conindid, 'pg_class') END AS index_comment
         FROM pg_constraint c
         JOIN pg_class r ON r.oid = c.conrelid
         JOIN pg_namespace n ON n.oid = r.relnamespace
@@ -102,7 +107,7 @@ BEGIN
                         SELECT FROM pg_publication_tables p
                         WHERE p.schemaname = n.nspname AND p.tablename = r.relname
                     )
-                    -- The definition of a constraint does not include the storage settings of its index.
+                    -- The definition of a constraint does not include the settings of its index.
                     AND NOT EXISTS (
                         SELECT FROM pg_index i
                         JOIN pg_class x ON x.oid = i.indexrelid
@@ -115,8 +120,8 @@ BEGIN
     LOOP
         BEGIN
             EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', key.relation, key.name);
-            INSERT INTO dropped_constraints (relation, name, kind, definition)
-            VALUES (key.relation::TEXT, key.name, key.kind, key.definition);
+            INSERT INTO dropped_constraints (relation, name, kind, definition, comment, index_comment)
+            VALUES (key.relation::TEXT, key.name, key.kind, key.definition, key.comment, key.index_comment);
         EXCEPTION
             -- Another table or view depends on the constraint, so it stays.
             WHEN dependent_objects_still_exist OR object_in_use THEN NULL;

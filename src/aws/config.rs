@@ -1,6 +1,7 @@
 //! Loads region, endpoint and credentials from flags, from the environment and from the files of the AWS command line.
 
 use std::env;
+use std::sync::Arc;
 
 use aws_config::environment::region::EnvironmentVariableRegionProvider;
 use aws_config::meta::region::{ProvideRegion, RegionProviderChain};
@@ -8,17 +9,32 @@ use aws_config::profile::ProfileFileRegionProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::retry::RetryConfig;
 
-use super::credentials::{ensure_profile_exists, profile_credentials};
+use super::credentials::profile_credentials;
 use super::http_client::http_client;
 use super::options::AwsOptions;
+use super::profile::AwsProfile;
+use super::proxy::Proxies;
 use crate::error::Result;
+
+/// The configuration of the SDK, and what messages say of where it comes from.
+#[derive(Debug)]
+pub(crate) struct AwsConfig {
+    /// The configuration of the SDK.
+    pub sdk: SdkConfig,
+    /// The profile that applies.
+    pub profile: AwsProfile,
+    /// The proxies that requests go through.
+    pub proxies: Arc<Proxies>,
+}
 
 /// Loads the AWS configuration. Command-line flags take precedence.
 ///
 /// # Errors
-/// Returns an error if the CA bundle is invalid or the profile of a flag does not exist.
-pub(crate) async fn load_config(options: &AwsOptions) -> Result<SdkConfig> {
-    let http_client = http_client()?;
+/// Returns an error if the CA bundle or a proxy is invalid, or if the profile of a flag does not exist.
+pub(crate) async fn load_config(options: &AwsOptions) -> Result<AwsConfig> {
+    let profile = AwsProfile::load(options).await;
+    let proxies = Arc::new(Proxies::from_env()?);
+    let http_client = http_client(&profile, &proxies)?;
     let region = match &options.region {
         Some(region) => Some(Region::new(region.clone())),
         None => resolve_region(options).await,
@@ -34,17 +50,19 @@ pub(crate) async fn load_config(options: &AwsOptions) -> Result<SdkConfig> {
     if let Some(region) = &region {
         loader = loader.region(region.clone());
     }
-    if let Some(profile) = &options.profile {
-        ensure_profile_exists(profile).await?;
-        let credentials = profile_credentials(profile, region, &http_client);
-        loader = loader
-            .profile_name(profile)
-            .credentials_provider(credentials);
+    if let Some(name) = &options.profile {
+        profile.ensure_exists()?;
+        let credentials = profile_credentials(name, region, &http_client);
+        loader = loader.profile_name(name).credentials_provider(credentials);
     }
     if options.no_sign_request {
         loader = loader.no_credentials();
     }
-    Ok(loader.load().await)
+    Ok(AwsConfig {
+        sdk: loader.load().await,
+        profile,
+        proxies,
+    })
 }
 
 /// Returns the region of the environment or of the profile. With a custom endpoint it defaults to `us-east-1`,

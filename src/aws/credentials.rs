@@ -1,7 +1,5 @@
 //! Finds and checks credentials.
 
-use std::env;
-
 use aws_config::ecs::EcsCredentialsProvider;
 use aws_config::imds::credentials::ImdsCredentialsProvider;
 use aws_config::meta::credentials::CredentialsProviderChain;
@@ -10,10 +8,10 @@ use aws_config::provider_config::ProviderConfig;
 use aws_config::{Region, SdkConfig};
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_s3::config::SharedHttpClient;
-use aws_types::os_shim_internal::{Env, Fs};
 
-use super::error::{NO_CREDENTIALS_HINT, no_credentials_reason, root_cause, strip_stderr};
+use super::error::{no_credentials_hint, no_credentials_reason, root_cause, strip_stderr};
 use super::options::AwsOptions;
+use super::profile::AwsProfile;
 use crate::error::{Error, Result};
 
 /// Returns the credentials chain for a profile that a flag names. The profile takes precedence over the
@@ -34,25 +32,15 @@ pub(super) fn profile_credentials(
         .or_else("Ec2InstanceMetadata", instance.build())
 }
 
-/// Checks that a profile exists. Configuration files that cannot be read are left to the credentials provider
-/// to report.
-pub(super) async fn ensure_profile_exists(name: &str) -> Result<()> {
-    #[expect(deprecated, reason = "the default files have no other public name yet")]
-    let files = aws_config::profile::profile_file::ProfileFiles::default();
-    let profiles = aws_config::profile::load(&Fs::real(), &Env::real(), &files, None).await;
-    match profiles {
-        Ok(profiles) if profiles.get_profile(name).is_none() => Err(Error::failed("cannot use S3")
-            .with_reason(format!("profile '{name}' not found"))
-            .with_hint("check --profile or AWS_PROFILE, and ~/.aws/config")),
-        _ => Ok(()),
-    }
-}
-
 /// Loads the credentials once before the first request, because without them every request would fail.
 ///
 /// # Errors
 /// Returns an error if there are no credentials, or if they cannot be sent in a header.
-pub(crate) async fn check_credentials(options: &AwsOptions, config: &SdkConfig) -> Result<()> {
+pub(crate) async fn check_credentials(
+    options: &AwsOptions,
+    config: &SdkConfig,
+    profile: &AwsProfile,
+) -> Result<()> {
     let Some(provider) = config.credentials_provider() else {
         return Ok(());
     };
@@ -62,12 +50,14 @@ pub(crate) async fn check_credentials(options: &AwsOptions, config: &SdkConfig) 
         }
         Err(e) => e,
     };
-    if let (None, Ok(profile)) = (&options.profile, env::var("AWS_PROFILE")) {
-        ensure_profile_exists(&profile).await?;
+    let is_named = options.profile.is_none() && profile.name() != "default";
+    if is_named {
+        profile.ensure_exists()?;
     }
+    let cause = strip_stderr(root_cause(&e));
     Err(Error::failed("cannot use S3")
-        .with_reason(no_credentials_reason(&strip_stderr(root_cause(&e))))
-        .with_hint(NO_CREDENTIALS_HINT))
+        .with_reason(no_credentials_reason(&cause, profile.sso_profile()))
+        .with_hint(no_credentials_hint(&cause, profile.sso_profile())))
 }
 
 /// Checks that access key ID and session token can be sent in headers. The client would panic on other

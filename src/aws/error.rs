@@ -4,13 +4,41 @@ use std::error::Error as StdError;
 
 use aws_credential_types::provider::error::CredentialsError;
 
-/// What to do if there are no credentials.
-pub(crate) const NO_CREDENTIALS_HINT: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or --profile, or run on a machine with an \
-     instance role; use --no-sign-request for a public bucket";
-
-/// Returns the reason of an error for credentials that cannot be loaded.
-pub(crate) fn no_credentials_reason(why: &str) -> String {
+/// Returns the reason of an error for credentials that cannot be loaded. `sso_profile` is the profile whose SSO session
+/// should provide them.
+pub(crate) fn no_credentials_reason(cause: &str, sso_profile: Option<&str>) -> String {
+    let why = if cause.contains("no credentials found in chain") {
+        // The SDK lists what it tried on many lines.
+        "there are none in the environment, in the profile, or from a role of this container or instance"
+    } else if sso_profile.is_some() && is_missing_sso_token(cause) {
+        "there is no SSO session"
+    } else {
+        cause.trim_end_matches('.')
+    };
     format!("unable to locate credentials: {why}")
+}
+
+/// Returns what to do if credentials cannot be loaded.
+pub(crate) fn no_credentials_hint(cause: &str, sso_profile: Option<&str>) -> String {
+    match sso_profile {
+        Some(profile) if cause.contains("SSO token") || is_missing_sso_token(cause) => {
+            format!("run {}", sso_login(profile))
+        }
+        Some(profile) => format!("if the SSO session has expired, run {}", sso_login(profile)),
+        None => "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or --profile, or run on a machine with an \
+                 instance role; use --no-sign-request for a public bucket"
+            .to_owned(),
+    }
+}
+
+/// Returns the command that begins an SSO session.
+pub(crate) fn sso_login(profile: &str) -> String {
+    format!("aws sso login --profile {profile}")
+}
+
+/// Returns true if the cause is that nobody logged in on this machine, or has logged out.
+fn is_missing_sso_token(cause: &str) -> bool {
+    cause == "failed to load the cached SSO token" || cause.starts_with("No such file")
 }
 
 /// Returns the message of the credentials provider, if it caused the error.

@@ -4,7 +4,10 @@ pub(crate) mod config;
 pub(crate) mod credentials;
 pub(crate) mod error;
 mod http_client;
+mod no_proxy;
 mod options;
+pub(crate) mod profile;
+pub(crate) mod proxy;
 mod runtime;
 
 pub use options::AwsOptions;

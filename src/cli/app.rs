@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 use super::args::logging::LogArgs;
 use super::logging::start_logging;
+use super::preconditions::check_machine;
 use super::stderr::eprint_line;
 use super::usage_error::print_usage_error;
 use super::{
@@ -66,8 +67,12 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return print_usage_error(&error),
     };
-    start_logging(&cli.logging);
-    match run_command(cli.command) {
+    // The log has times, so the clock comes first.
+    let result = check_machine().and_then(|()| {
+        start_logging(&cli.logging);
+        run_command(cli.command)
+    });
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprint_line(&format!("sparkify: {error}"));

@@ -13,6 +13,7 @@ mod help;
 mod history;
 mod load;
 mod logging;
+mod preconditions;
 mod progress;
 mod query;
 mod rejects;

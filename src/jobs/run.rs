@@ -20,7 +20,6 @@ use crate::warehouse::load::{
     LoadMode, LoadReport, NewestLoad, ParquetParams, WarehouseLoad, check_tables, loaded_before,
     parquet_copy_statements,
 };
-use crate::warehouse::sql::literal::quote_literal;
 
 /// A run or a [replay](RunConfig::replay), and the load of its dataset.
 #[derive(Debug, Clone)]
@@ -183,13 +182,7 @@ impl RunJob {
         }
         redshift_input(&self.config.input)?;
         match &self.config.out {
-            // The URLs of the manifests become literals of SQL.
-            out @ Location::S3 { .. } => match quote_literal(&out.to_string()) {
-                Ok(_) => Ok(()),
-                Err(_) => Err(Error::usage(format!("cannot use --out {out}"))
-                    .with_reason("it contains a backslash or a control character")
-                    .with_hint("choose another prefix")),
-            },
+            out @ Location::S3 { .. } => warehouse.ensure_can_load_from(out),
             Location::Local(out) => Err(unusable_engine(format!(
                 "--out {} is not in S3, and COPY reads its manifests there",
                 out.display()

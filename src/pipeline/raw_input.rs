@@ -15,7 +15,7 @@ use crate::input::{InputObject, RecordKind};
 use crate::observer::Observer;
 use crate::output::raw_staging::{RawObject, RawSource};
 use crate::output::run_report::StageReport;
-use crate::storage::{Location, StoreOpener};
+use crate::storage::{ACCESS_POINT_ALIAS_HINT, Location, StoreOpener};
 
 /// The songs and the logs of a run inside Redshift.
 #[derive(Debug, Clone)]
@@ -74,8 +74,15 @@ pub(crate) fn redshift_input(input: &RunInput) -> Result<[&InputSpec; 2]> {
         ));
     };
     let mut locations = songs.locations.iter().chain(&logs.locations);
-    match locations.find(|location| matches!(location, Location::Local(_))) {
+    let is_unreadable = |location: &&Location| {
+        matches!(location, Location::Local(_)) || location.is_in_access_point_arn()
+    };
+    match locations.find(is_unreadable) {
         None => Ok([songs, logs]),
+        Some(location @ Location::S3 { .. }) => Err(unusable_engine(format!(
+            "COPY does not take the ARN of an access point, such as that of {location}"
+        ))
+        .with_hint(ACCESS_POINT_ALIAS_HINT)),
         Some(local) => Err(
             unusable_engine("Redshift cannot read local files").with_hint(format!(
                 "upload {local} to S3, or leave out --engine redshift"

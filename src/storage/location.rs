@@ -4,6 +4,8 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
+use super::bucket_name::{is_access_point_arn, is_bucket_name_byte, split_access_point};
+
 /// The characters that make a location a glob.
 pub(crate) const GLOB_METACHARACTERS: [char; 3] = ['*', '?', '['];
 
@@ -14,7 +16,7 @@ pub enum Location {
     Local(PathBuf),
     /// `s3://bucket/prefix`.
     S3 {
-        /// The bucket.
+        /// The bucket, or the ARN of an access point.
         bucket: String,
         /// The prefix, without a leading `/`. A trailing `/` is kept if the user wrote one.
         prefix: String,
@@ -50,6 +52,13 @@ impl Location {
                 "unsupported URL scheme {scheme}://: expected a folder, a file or s3://bucket/prefix"
             ));
         }
+        if is_access_point_arn(rest) {
+            let (arn, prefix) = split_access_point(rest)?;
+            return Ok(Self::S3 {
+                bucket: arn.to_owned(),
+                prefix: prefix.to_owned(),
+            });
+        }
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         if bucket.is_empty() {
             return Err("missing bucket name: expected s3://bucket/prefix".to_owned());
@@ -62,6 +71,11 @@ impl Location {
             bucket: bucket.to_owned(),
             prefix: prefix.to_owned(),
         })
+    }
+
+    /// Returns true for a location in an access point that is named by its ARN.
+    pub(crate) fn is_in_access_point_arn(&self) -> bool {
+        matches!(self, Self::S3 { bucket, .. } if is_access_point_arn(bucket))
     }
 
     /// Splits a glob into the folder that it begins with and the pattern below that folder. Returns `None`
@@ -194,12 +208,6 @@ pub(crate) fn s3_url_hint(path: &Path) -> Option<String> {
     let is_absent = Path::new(first).symlink_metadata().is_err();
     (is_bucket_name && is_absent)
         .then(|| format!("if it is an S3 location: did you mean s3://{text}?"))
-}
-
-/// Returns true for the characters in names of buckets, old ones included. None of them has a meaning of its
-/// own in a URL.
-fn is_bucket_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b".-_".contains(&byte)
 }
 
 impl fmt::Display for Location {

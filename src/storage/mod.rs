@@ -3,6 +3,7 @@
 //! Input is read from and output is written to a [`Store`], which covers everything below one prefix. A key
 //! is an object's name relative to that prefix, with `/` between its parts.
 
+mod bucket_name;
 mod chained_reader;
 mod local;
 mod location;
@@ -11,6 +12,7 @@ mod opener;
 pub(crate) mod s3;
 mod store;
 
+pub(crate) use bucket_name::ACCESS_POINT_ALIAS_HINT;
 pub(crate) use chained_reader::ChainedReader;
 pub use local::LocalStore;
 pub(crate) use local::is_temporary_file;

@@ -3,8 +3,9 @@
 use super::connect::config::ConnectionConfig;
 use super::dialect::Dialect;
 use super::iam_role::IamRole;
+use super::sql::literal::quote_literal;
 use crate::error::{Error, Result};
-use crate::storage::Location;
+use crate::storage::{ACCESS_POINT_ALIAS_HINT, Location};
 
 /// A warehouse that datasets are loaded into.
 #[derive(Debug, Clone)]
@@ -19,14 +20,29 @@ impl WarehouseConfig {
     /// Checks that a dataset at the location can be loaded.
     ///
     /// # Errors
-    /// Returns an error if the warehouse is Redshift and the location is not in S3.
+    /// Returns an error if the warehouse is Redshift and COPY cannot read from the location.
     pub fn ensure_can_load_from(&self, location: &Location) -> Result<()> {
         match (self.connection.dialect, location) {
+            // The URLs of the manifests become literals of SQL.
+            (Dialect::Redshift, Location::S3 { .. })
+                if quote_literal(&location.to_string()).is_err() =>
+            {
+                Err(
+                    Error::usage(format!("cannot load {location} into Redshift"))
+                        .with_reason("it contains a backslash or a control character")
+                        .with_hint("choose another prefix"),
+                )
+            }
             (Dialect::Redshift, Location::Local(_)) => Err(Error::usage(format!(
                 "cannot load {location} into Redshift"
             ))
             .with_reason("COPY reads only from S3")
             .with_hint("run with --out s3://bucket/prefix")),
+            (Dialect::Redshift, location) if location.is_in_access_point_arn() => Err(
+                Error::usage(format!("cannot load {location} into Redshift"))
+                    .with_reason("COPY does not take the ARN of an access point")
+                    .with_hint(ACCESS_POINT_ALIAS_HINT),
+            ),
             _ => Ok(()),
         }
     }

@@ -177,8 +177,12 @@ impl TableCreation<'_> {
             false => (Vec::new(), missing_tables(&catalog)),
         };
         for statement in ddl_transaction(self.dialect(), &before, &missing) {
-            execute_statement(session, &statement, self.progress)?;
-            if let (Effect::Begin, Some(confirmed)) = (statement.effect, confirmed.take()) {
+            if statement.effect != Effect::Begin {
+                execute_statement(session, &statement, self.progress)?;
+                continue;
+            }
+            session.begin()?;
+            if let Some(confirmed) = confirmed.take() {
                 self.ensure_row_count_unchanged(session, &catalog, &confirmed)?;
             }
         }
@@ -200,7 +204,7 @@ impl TableCreation<'_> {
         catalog: &Catalog,
     ) -> std::result::Result<TablesOutcome, StatementError> {
         let dialect = self.dialect();
-        session.execute(&begin_statement().sql)?;
+        session.begin()?;
         self.lock_history(session, catalog)?;
         // Nobody else changes the tables from here on.
         let upgraded = plan_upgrade(&read_catalog(session)?).map_err(fatal)?;
@@ -338,7 +342,7 @@ impl TableCreation<'_> {
             ErrorClass::ConnectionLost => {
                 error.with_hint("the outcome is unknown: run the same command again")
             }
-            ErrorClass::Conflict | ErrorClass::Fatal => error,
+            ErrorClass::Conflict | ErrorClass::StorageBusy | ErrorClass::Fatal => error,
         }
     }
 }

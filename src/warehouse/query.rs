@@ -121,14 +121,14 @@ pub(crate) fn run_query(connection: &ConnectionConfig, sql: &str) -> Result<Resu
     let query_error = |failure: StatementError| {
         Error::failed(format!("cannot query {connection}")).with_source(failure.error)
     };
-    let columns = session.describe(sql).map_err(query_error)?;
+    let (columns, rows) = session.query_with_columns(sql).map_err(query_error)?;
     let columns = columns.into_iter().map(|(name, ty)| ResultColumn {
         name,
         is_number: is_number(&ty),
     });
     Ok(ResultSet {
         columns: columns.collect(),
-        rows: session.query(sql).map_err(query_error)?,
+        rows,
     })
 }
 

@@ -17,6 +17,7 @@ mod help;
 mod input;
 mod input_globs;
 mod logging;
+mod machine;
 mod max_rejects;
 mod output_dir;
 mod rejects;

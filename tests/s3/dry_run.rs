@@ -16,12 +16,12 @@ use crate::support::sample_bucket::{
     EVENT, RUN_ARGS, SONG, concat_args, run_sparkify, server_with_input, write_file, write_input,
 };
 
-/// Asserts that the server received nothing but listings and reads of `latest.json`.
+/// Asserts that the server received nothing but listings, questions for one object and reads of `latest.json`.
 #[track_caller]
 fn assert_no_writes(server: &S3Server) {
     let latest = RequestMatcher::operation(S3Operation::Get).with_key_suffix("latest.json");
-    let reads = server.request_count(&RequestMatcher::operation(S3Operation::List))
-        + server.request_count(&latest);
+    let count = |kind| server.request_count(&RequestMatcher::operation(kind));
+    let reads = count(S3Operation::List) + count(S3Operation::Head) + server.request_count(&latest);
     assert_eq!(server.request_count(&RequestMatcher::any()), reads);
 }
 
@@ -269,6 +269,7 @@ fn unreadable_output_is_reported() {
     let denied = Fault::Error(S3ErrorResponse::access_denied());
     let latest = RequestMatcher::operation(S3Operation::Get).with_key_suffix("latest.json");
     let server = server_with_input(FaultPlan::new().always(latest, denied));
+    write_file(&server.bucket("music"), "dataset/latest.json", "{}");
     let words = ["cannot read s3://music/dataset/latest.json", "AccessDenied"];
     let output = run_sparkify(&server, &concat_args(&RUN_ARGS, &["--dry-run", "--json"]))
         .assert_failure(1, &words);

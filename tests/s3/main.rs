@@ -19,11 +19,17 @@ mod publishing;
 mod raw_staging;
 
 // Tests of the binary.
+mod access_points;
+mod aws_config_files;
 mod clean_command;
+mod directory_buckets;
 mod dry_run;
 mod error_messages;
 mod failed_runs;
 mod input_locations;
+mod policies;
+mod proxies;
 mod replay;
 mod s3_options;
 mod secret_leaks;
+mod unusual_keys;

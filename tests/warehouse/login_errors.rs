@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use secrecy::SecretString;
-use sparkify::internals::warehouse::connect::WarehouseSession;
+use sparkify::internals::warehouse::connect::{ErrorClass, WarehouseSession};
 use sparkify::jobs::ConnectionConfig;
 use sparkify::jobs::Dialect;
 use testkit::postgres_server::{
@@ -58,12 +58,12 @@ fn session_runs_statements() {
     let rows = session.query("SELECT a, b FROM t ORDER BY a").unwrap();
     let text = |text: &str| Some(text.to_owned());
     assert_eq!(rows, [[text("1"), text("x")], [text("2"), None]]);
-    let columns = session.describe("SELECT * FROM t").unwrap();
+    let (columns, _) = session.query_with_columns("SELECT * FROM t").unwrap();
     let columns: Vec<_> = columns
         .iter()
         .map(|(name, of)| (name.as_str(), of.name()))
         .collect();
-    assert_eq!(columns, [("a", "int4"), ("b", "varchar")]);
+    assert_eq!(columns, [("a", "int4"), ("b", "text")]);
     let name = session.query("SHOW application_name").unwrap();
     assert_eq!(name, [[text("sparkify")]]);
 }
@@ -202,6 +202,57 @@ fn login_error_names_the_sources_of_the_values() {
         ),
     ] {
         assert_open_fails(&sources.connection_config(), &[&words]);
+    }
+}
+
+/// Redshift has the same SQLSTATE for a wrong password and for a host that may not connect, and PgBouncer has one for all
+/// errors.
+#[test]
+fn message_tells_which_login_error_it_is() {
+    for (code, text, words) in [
+        (
+            "28000",
+            "password authentication failed for user \"me\"",
+            "check the user (--warehouse) and the password (PGPASSWORD)",
+        ),
+        (
+            "28000",
+            "no pg_hba.conf entry for host \"127.0.0.1\"",
+            "pg_hba.conf",
+        ),
+        (
+            "08P01",
+            "SASL authentication failed",
+            "check the user (--warehouse) and the password (PGPASSWORD)",
+        ),
+        ("08P01", "no such database: d", "check the database name"),
+        (
+            "08P01",
+            "unsupported startup parameter: options",
+            "ignore_startup_parameters = options in pgbouncer.ini",
+        ),
+    ] {
+        let port = serve_response(error_response(code, text));
+        let config = config_for_port(port);
+        assert_open_fails(&config, &[text, words]);
+        let failure = WarehouseSession::try_open(&config).err().unwrap();
+        assert_eq!(failure.class, ErrorClass::Fatal, "{text}");
+        let hint = failure.error.to_string();
+        assert_eq!(
+            hint.contains("pg_hba.conf"),
+            words == "pg_hba.conf",
+            "{hint}"
+        );
+    }
+    for (code, text) in [
+        ("57P03", "the database system is starting up"),
+        ("53300", "sorry, too many clients already"),
+        ("08P01", "client_login_timeout (server down)"),
+        ("08P01", "query_wait_timeout"),
+    ] {
+        let port = serve_response(error_response(code, text));
+        let failure = WarehouseSession::try_open(&config_for_port(port)).err();
+        assert_eq!(failure.unwrap().class, ErrorClass::ConnectionLost, "{text}");
     }
 }
 

@@ -14,6 +14,7 @@ mod pgpass;
 
 // Tests of sessions.
 mod login_errors;
+mod pgbouncer;
 mod statement_errors;
 mod tls;
 
@@ -22,6 +23,7 @@ mod crash_recovery;
 mod drop_older_tables;
 mod dropped_or_emptied_tables;
 mod empty_runs;
+mod first_connection;
 mod full_disk;
 mod history;
 mod hosts;

@@ -23,13 +23,48 @@ fn assert_statement_error(failure: &StatementError, cause: ErrorClass, words: &[
 
 #[test]
 fn sqlstate_and_message_determine_class_and_hint() {
-    use ErrorClass::{Conflict, ConnectionLost, Fatal};
+    use ErrorClass::{Conflict, ConnectionLost, Fatal, StorageBusy};
     let mut session =
         WarehouseSession::open(&config_of_database(&shared_server().create_database())).unwrap();
     for (code, text, cause, hint) in [
         ("40001", "could not serialize", Conflict, ""),
         ("40P01", "deadlock detected", Conflict, ""),
-        ("55P03", "could not obtain lock", Conflict, ""),
+        (
+            "55P03",
+            "canceling statement due to lock timeout",
+            Fatal,
+            "raise lock_timeout",
+        ),
+        (
+            "22P05",
+            "character with byte sequence 0xe2 0x82 0xac has no equivalent",
+            Fatal,
+            "ENCODING 'UTF8'",
+        ),
+        (
+            "25P02",
+            "current transaction is aborted",
+            Fatal,
+            "raise statement_timeout",
+        ),
+        (
+            "XX000",
+            "S3ServiceException:Please reduce your request rate.,Status 503,Error SlowDown,Rid 1,ExtRid a,CanRetry 1",
+            StorageBusy,
+            "SlowDown",
+        ),
+        (
+            "XX000",
+            "S3ServiceException:We encountered an internal error.,Status 500,Error InternalError,Rid 1",
+            StorageBusy,
+            "InternalError",
+        ),
+        (
+            "XX000",
+            "S3ServiceException:Access Denied,Status 403,Error AccessDenied,Rid 1,CanRetry 1",
+            Fatal,
+            "AccessDenied",
+        ),
         (
             "XX000",
             "1023 DETAIL: Serializable isolation violation on table",
@@ -90,7 +125,9 @@ fn sqlstate_and_message_determine_class_and_hint() {
         assert_statement_error(&session.query(&sql).unwrap_err(), cause, &[code, hint]);
     }
     assert_statement_error(
-        &session.describe("SELECT * FROM nothing").unwrap_err(),
+        &session
+            .query_with_columns("SELECT * FROM nothing")
+            .unwrap_err(),
         Fatal,
         &["42P01"],
     );

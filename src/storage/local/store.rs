@@ -15,8 +15,9 @@ use crate::storage::store::{
     RangeReader, Store, Upload,
 };
 
-/// Maximum nesting of folders. Deeper nesting is taken for a loop of symbolic links.
-const MAX_FOLDER_DEPTH: usize = 64;
+/// Nesting of folders from which on each folder may be part of a loop of symbolic links, and is compared with those above
+/// it.
+const SUSPICIOUS_FOLDER_DEPTH: usize = 64;
 
 /// A store of the files in a folder, or of a single file.
 #[derive(Debug)]
@@ -106,6 +107,22 @@ impl LocalStore {
         }
     }
 
+    /// Returns the folder above `prefix` that is the same folder, if `prefix` is nested deeply.
+    fn find_loop(&self, prefix: &str) -> Option<PathBuf> {
+        let ends = prefix.match_indices('/').map(|(end, _)| end);
+        if ends.clone().count() <= SUSPICIOUS_FOLDER_DEPTH {
+            return None;
+        }
+        let folder = fs::canonicalize(self.root.join(prefix)).ok()?;
+        let outer = ends.map(|end| self.root.join(&prefix[..end]));
+        let mut outer: Vec<PathBuf> = [self.root.clone()].into_iter().chain(outer).collect();
+        // The last one is the folder itself.
+        outer.pop();
+        outer
+            .into_iter()
+            .find(|path| fs::canonicalize(or_current_dir(path)).is_ok_and(|path| path == folder))
+    }
+
     fn from_root(root: PathBuf, single_file: Option<String>) -> Self {
         Self {
             canonical_root: fs::canonicalize(or_current_dir(&root))
@@ -180,12 +197,11 @@ impl Store for LocalStore {
             return Ok(listing);
         }
         let folder = self.root.join(prefix);
-        if prefix.matches('/').count() > MAX_FOLDER_DEPTH {
-            return Err(
-                Error::failed(format!("cannot list {}", folder.display())).with_reason(
-                    "folders are nested more than 64 deep, probably by a loop of symbolic links",
-                ),
-            );
+        if let Some(outer) = self.find_loop(prefix) {
+            let outer = or_current_dir(&outer).display();
+            return Err(Error::failed(format!("cannot list {}", folder.display()))
+                .with_reason(format!("symbolic links lead from {outer} back to itself"))
+                .with_hint("remove the link, or name the folders without it"));
         }
         let list_error = |e: io::Error| Error::io("cannot list", &folder, e);
         for entry in fs::read_dir(or_current_dir(&folder)).map_err(list_error)? {

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::primitives::DateTime;
-use aws_sdk_s3::types::Object;
+use aws_sdk_s3::types::{EncodingType, Object};
 
 use super::client::S3Client;
-use super::error::OperationContext;
+use super::encoded_key::decode_key;
+use super::error::{FailedRequest, OperationContext};
 use crate::error::{Error, Result};
 use crate::storage::store::{ListMode, ObjectMeta, ObjectVersion};
 
@@ -22,7 +24,31 @@ pub(super) struct BucketClient {
     pub prefix: String,
 }
 
+/// A page of a listing, with decoded keys.
+#[derive(Debug, Default)]
+pub(super) struct ListedPage {
+    /// The objects, each with its key in the bucket.
+    pub objects: Vec<(String, Object)>,
+    /// The common prefixes.
+    pub common_prefixes: Vec<String>,
+    /// Where the next page begins.
+    pub next_token: Option<String>,
+    /// Whether there is a next page.
+    pub is_truncated: bool,
+}
+
 impl BucketClient {
+    /// Returns true for a directory bucket (S3 Express One Zone), and for an access point of one. They list folders only:
+    /// a prefix must end in `/`.
+    pub(super) fn is_directory_bucket(&self) -> bool {
+        self.name.ends_with("--x-s3") || self.name.ends_with("--xa-s3")
+    }
+
+    /// Returns the client of the AWS SDK.
+    pub(super) fn sdk(&self) -> &aws_sdk_s3::Client {
+        self.client.sdk_for(&self.name)
+    }
+
     /// Returns the key in the bucket for a key of the store.
     pub(super) fn full_key(&self, key: &str) -> String {
         format!("{}{key}", self.prefix)
@@ -50,6 +76,46 @@ impl BucketClient {
         })
     }
 
+    /// Returns the metadata of an object, or `None` if it does not exist.
+    ///
+    /// # Errors
+    /// Returns the failed request. Without the permission to list the bucket, S3 answers 403 for an object that does not
+    /// exist.
+    pub(super) async fn head_object(
+        &self,
+        operation: &OperationContext,
+        key: &str,
+    ) -> std::result::Result<Option<Object>, FailedRequest> {
+        let client = &self.client;
+        let request = || async {
+            let request = self.sdk().head_object().bucket(&self.name).key(key);
+            let request = request.set_request_payer(client.request_payer());
+            match request.send().await {
+                Err(SdkError::ServiceError(error)) if error.err().is_not_found() => Ok(None),
+                response => response.map(Some),
+            }
+        };
+        let head = client
+            .send_with_retry(operation, Duration::ZERO, request)
+            .await?;
+        Ok(head.map(|head| {
+            Object::builder()
+                .set_size(head.content_length)
+                .set_e_tag(head.e_tag)
+                .set_last_modified(head.last_modified)
+                .build()
+        }))
+    }
+
+    /// Returns the operation of listing the keys that begin with `prefix`, for messages.
+    pub(super) fn list_operation(&self, prefix: &str) -> OperationContext {
+        OperationContext {
+            error_prefix: "cannot list",
+            url: self.url(prefix),
+            permission: "s3:ListBucket",
+        }
+    }
+
     /// Lists one page of the keys that begin with `prefix`.
     pub(super) async fn list_page(
         &self,
@@ -57,21 +123,18 @@ impl BucketClient {
         mode: ListMode,
         continuation_token: Option<String>,
         max_keys: Option<i32>,
-    ) -> Result<ListObjectsV2Output> {
+    ) -> Result<ListedPage> {
         let client = &self.client;
-        let operation = OperationContext {
-            error_prefix: "cannot list",
-            url: self.url(prefix),
-            permission: "s3:ListBucket",
-        };
+        let operation = self.list_operation(prefix);
         // The semaphore is never closed.
         let _permit = client.read_permits().acquire().await;
         let request = || {
-            client
-                .sdk()
+            self.sdk()
                 .list_objects_v2()
                 .bucket(&self.name)
                 .prefix(prefix)
+                // XML has no control characters, but keys do.
+                .encoding_type(EncodingType::Url)
                 .set_delimiter((mode == ListMode::Delimited).then(|| "/".to_owned()))
                 .set_continuation_token(continuation_token.clone())
                 .set_max_keys(max_keys)
@@ -81,7 +144,23 @@ impl BucketClient {
         let page = client
             .send_with_retry(&operation, Duration::ZERO, request)
             .await;
-        page.map_err(|failed| client.to_error(&operation, &failed))
+        page.map(decode_page)
+            .map_err(|failed| client.to_error(&operation, &failed))
+    }
+}
+
+fn decode_page(page: ListObjectsV2Output) -> ListedPage {
+    let encoding = page.encoding_type;
+    let decode = |key: String| decode_key(key, encoding.as_ref());
+    let objects = page.contents.unwrap_or_default().into_iter();
+    let prefixes = page.common_prefixes.unwrap_or_default().into_iter();
+    ListedPage {
+        objects: objects
+            .filter_map(|mut object| Some((decode(object.key.take()?), object)))
+            .collect(),
+        common_prefixes: prefixes.filter_map(|p| p.prefix.map(decode)).collect(),
+        next_token: page.next_continuation_token,
+        is_truncated: page.is_truncated == Some(true),
     }
 }
 

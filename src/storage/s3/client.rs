@@ -23,12 +23,15 @@ use tracing::Instrument;
 
 use super::endpoint::custom_endpoint;
 use super::error::{FailedRequest, OperationContext, RequestError};
+use super::error_hints::ErrorHints;
 use super::options::S3Options;
 use crate::aws::AwsRuntime;
 use crate::aws::config::{is_non_empty, load_config};
 use crate::aws::credentials::check_credentials;
+use crate::aws::profile::AwsProfile;
 use crate::error::{Error, Result};
 use crate::retry::{RetryPolicy, log_failed_attempt};
+use crate::storage::bucket_name::is_access_point_arn;
 
 /// How requests are retried, unless `AWS_MAX_ATTEMPTS` is set.
 const RETRY_POLICY: RetryPolicy = RetryPolicy {
@@ -46,9 +49,10 @@ const MAX_ATTEMPTS_BEFORE_FIRST_RESPONSE: u32 = 3;
 pub(crate) struct S3Client {
     runtime: AwsRuntime,
     sdk: Client,
+    /// The client for access points: their names are part of the host name, also at a custom endpoint.
+    access_point_sdk: Client,
     options: S3Options,
-    /// The endpoint, for messages.
-    endpoint: String,
+    hints: ErrorHints,
     max_attempts: AtomicU32,
     /// Whether there was any response yet.
     any_response: AtomicBool,
@@ -70,10 +74,10 @@ impl S3Client {
         let config_error =
             |reason: &dyn std::fmt::Display| Error::failed("cannot use S3").with_reason(reason);
         let runtime = AwsRuntime::start("s3").map_err(|e| config_error(&e))?;
-        let max_attempts = max_attempts()?;
         let config = runtime.block_on(load_config(&options.aws))?;
-        let custom_endpoint = custom_endpoint(&options.aws, &config)?;
-        let configured_region = config.region().filter(|region| is_non_empty(region));
+        let max_attempts = max_attempts(&config.profile)?;
+        let custom_endpoint = custom_endpoint(&options.aws, &config.sdk)?;
+        let configured_region = config.sdk.region().filter(|region| is_non_empty(region));
         let region = match (configured_region, &custom_endpoint) {
             (Some(region), _) => region.clone(),
             (None, Some(_)) => Region::from_static("us-east-1"),
@@ -89,7 +93,7 @@ impl S3Client {
                 .with_reason(format!("invalid region '{region}'"))
                 .with_hint("check --region or AWS_REGION"));
         }
-        let mut builder = aws_sdk_s3::config::Builder::from(&config)
+        let mut builder = aws_sdk_s3::config::Builder::from(&config.sdk)
             .region(region.clone())
             .retry_config(RetryConfig::disabled())
             .timeout_config(
@@ -100,20 +104,38 @@ impl S3Client {
             // Replaced by the timeout of `send_with_retry`, which is stricter and names the limit.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
+        let mut access_point_builder = builder.clone();
         if custom_endpoint.is_some() {
+            access_point_builder = access_point_builder
+                .request_checksum_calculation(RequestChecksumCalculation::WhenRequired);
             // Other S3 implementations support these settings.
             builder = builder
                 .force_path_style(true)
                 .request_checksum_calculation(RequestChecksumCalculation::WhenRequired);
         }
-        if config.credentials_provider().is_some() && !options.aws.no_sign_request {
-            runtime.block_on(check_credentials(&options.aws, &config))?;
+        if config.sdk.credentials_provider().is_some() && !options.aws.no_sign_request {
+            runtime.block_on(check_credentials(
+                &options.aws,
+                &config.sdk,
+                &config.profile,
+            ))?;
         }
         let endpoint =
             custom_endpoint.unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com"));
+        let hints = ErrorHints {
+            proxy: config
+                .proxies
+                .proxy_for(&endpoint)
+                .map(|proxy| proxy.name.clone()),
+            endpoint,
+            sso_profile: config.profile.sso_profile().map(str::to_owned),
+            no_sign_request: options.aws.no_sign_request,
+            request_payer: options.request_payer,
+        };
         Ok(Self {
             sdk: Client::from_conf(builder.build()),
-            endpoint,
+            access_point_sdk: Client::from_conf(access_point_builder.build()),
+            hints,
             options: options.clone(),
             max_attempts: AtomicU32::new(max_attempts),
             any_response: AtomicBool::new(false),
@@ -123,9 +145,12 @@ impl S3Client {
         })
     }
 
-    /// Returns the client of the AWS SDK.
-    pub(crate) fn sdk(&self) -> &Client {
-        &self.sdk
+    /// Returns the client of the AWS SDK for a bucket.
+    pub(crate) fn sdk_for(&self, bucket: &str) -> &Client {
+        match is_access_point_arn(bucket) {
+            true => &self.access_point_sdk,
+            false => &self.sdk,
+        }
     }
 
     /// Returns the options of the client.
@@ -209,7 +234,7 @@ impl S3Client {
         }
         let delay = self.delay_before_retry(&failed);
         // The line has the number of the attempt already.
-        let error = failed.error.to_error(operation, 1, &self.endpoint);
+        let error = self.hints.to_error(&failed.error, operation, 1);
         log_failed_attempt(failed.attempts, &error, delay);
         match delay {
             Some(delay) => {
@@ -243,20 +268,24 @@ impl S3Client {
 
     /// Returns the error for a failed request.
     pub(crate) fn to_error(&self, operation: &OperationContext, failed: &FailedRequest) -> Error {
-        failed
-            .error
-            .to_error(operation, failed.attempts, &self.endpoint)
+        self.hints
+            .to_error(&failed.error, operation, failed.attempts)
     }
 }
 
-fn max_attempts() -> Result<u32> {
-    let text = env::var("AWS_MAX_ATTEMPTS").unwrap_or_default();
+/// Returns the maximum number of attempts of the environment or of the profile.
+fn max_attempts(profile: &AwsProfile) -> Result<u32> {
+    let from_env = env::var("AWS_MAX_ATTEMPTS").unwrap_or_default();
+    let (text, name) = match (from_env.as_str(), profile.get("max_attempts")) {
+        ("", Some(text)) => (text, profile.describe_setting("max_attempts")),
+        (text, _) => (text, "AWS_MAX_ATTEMPTS".to_owned()),
+    };
     if text.is_empty() {
         return Ok(RETRY_POLICY.max_attempts);
     }
     match text.parse() {
         Ok(attempts) if attempts > 0 => Ok(attempts),
-        _ => Err(Error::usage("invalid AWS_MAX_ATTEMPTS")
+        _ => Err(Error::usage(format!("invalid {name}"))
             .with_reason(format!("'{text}' is not a positive integer"))),
     }
 }

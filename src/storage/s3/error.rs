@@ -6,10 +6,7 @@ use std::time::Duration;
 
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
-use crate::aws::error::{
-    NO_CREDENTIALS_HINT, credentials_error, no_credentials_reason, root_cause,
-};
-use crate::error::Error;
+use crate::aws::error::{credentials_error, no_credentials_reason, root_cause};
 
 /// The operation that a request belongs to, for messages.
 #[derive(Debug, Clone)]
@@ -40,6 +37,8 @@ pub(crate) enum RequestError {
     Transport(String),
     /// No data arrived within this time.
     TimedOut(Duration),
+    /// The proxy wants another user or password.
+    ProxyAuthentication,
     /// There are no credentials, or they cannot be loaded. Contains the reason.
     Credentials(String),
     /// The object has changed since it was listed.
@@ -51,12 +50,12 @@ pub(crate) enum RequestError {
 /// An error response of the server.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ErrorResponse {
-    status: u16,
-    code: String,
-    message: String,
+    pub(super) status: u16,
+    pub(super) code: String,
+    pub(super) message: String,
     request_id: Option<String>,
     /// The region of the bucket, if the response names it.
-    bucket_region: Option<String>,
+    pub(super) bucket_region: Option<String>,
 }
 
 impl RequestError {
@@ -75,9 +74,18 @@ impl RequestError {
                 SdkError::DispatchFailure(failure) if failure.is_user() => {
                     Self::Fatal(root_cause(error))
                 }
-                _ => Self::Transport(root_cause(error)),
+                _ => {
+                    let cause = root_cause(error);
+                    match cause.contains("proxy authorization required") {
+                        true => Self::ProxyAuthentication,
+                        false => Self::Transport(cause),
+                    }
+                }
             };
         };
+        if response.status().as_u16() == 407 {
+            return Self::ProxyAuthentication;
+        }
         let header = |name| response.headers().get(name).map(str::to_owned);
         let code = error.as_service_error().and_then(|e| e.code());
         let message = error.as_service_error().and_then(|e| e.message());
@@ -120,8 +128,16 @@ impl RequestError {
                     )
             }
             Self::Transport(_) | Self::TimedOut(_) => true,
-            Self::Credentials(_) | Self::ObjectChanged | Self::Fatal(_) => false,
+            Self::ProxyAuthentication
+            | Self::Credentials(_)
+            | Self::ObjectChanged
+            | Self::Fatal(_) => false,
         }
+    }
+
+    /// Returns true for a response that a retry would not change.
+    pub(crate) fn is_final_response(&self) -> bool {
+        matches!(self, Self::Response(_)) && !self.is_retryable()
     }
 
     /// Returns the error code of the response, or an empty string if there is none.
@@ -145,39 +161,14 @@ impl RequestError {
         match self {
             Self::Response(response) => response.describe(),
             Self::Transport(why) | Self::Fatal(why) => why.clone(),
+            Self::ProxyAuthentication => {
+                "the proxy requires a user and a password, or refuses those given (HTTP 407)"
+                    .to_owned()
+            }
             Self::TimedOut(limit) => format!("timed out after {} s", limit.as_secs_f64()),
-            Self::Credentials(why) => no_credentials_reason(why),
+            Self::Credentials(why) => no_credentials_reason(why, None),
             Self::ObjectChanged => "the object changed after it was listed".to_owned(),
         }
-    }
-
-    /// Converts the error into a message that names the operation and the number of attempts, with a hint.
-    pub(crate) fn to_error(
-        &self,
-        operation: &OperationContext,
-        attempts: u32,
-        endpoint: &str,
-    ) -> Error {
-        let mut why = self.describe();
-        if attempts > 1 {
-            why += &format!(" ({attempts} attempts)");
-        }
-        Error::failed(format!("{} {}", operation.error_prefix, operation.url))
-            .with_reason(why)
-            .caused_by(self.clone())
-            .with_optional_hint(self.hint(operation, endpoint))
-    }
-
-    fn hint(&self, operation: &OperationContext, endpoint: &str) -> Option<String> {
-        Some(match self {
-            Self::Response(response) => return response.hint(operation),
-            Self::Transport(_) | Self::TimedOut(_) => format!(
-                "check that {endpoint} is reachable, or set --endpoint-url or AWS_ENDPOINT_URL_S3"
-            ),
-            Self::Credentials(_) => NO_CREDENTIALS_HINT.to_owned(),
-            Self::ObjectChanged => "run again when nothing writes to it".to_owned(),
-            Self::Fatal(_) => return None,
-        })
     }
 }
 
@@ -203,59 +194,6 @@ impl ErrorResponse {
             text += &format!(", request ID {request_id}");
         }
         text
-    }
-
-    fn hint(&self, operation: &OperationContext) -> Option<String> {
-        let wrong_region = matches!(
-            self.code.as_str(),
-            "PermanentRedirect"
-                | "AuthorizationHeaderMalformed"
-                | "IllegalLocationConstraintException"
-        ) || self.status == 301;
-        if wrong_region {
-            return Some(match &self.bucket_region {
-                Some(region) => {
-                    format!("the bucket is in region {region}: set --region {region} or AWS_REGION")
-                }
-                None => "the bucket is in another region: set --region or AWS_REGION".to_owned(),
-            });
-        }
-        // S3 passes on the message of KMS if access to a key is denied.
-        if self.code.starts_with("KMS.") || self.message.contains(" kms:") {
-            return Some("check the KMS key and its policy (--sse-kms-key-id)".to_owned());
-        }
-        Some(match (self.code.as_str(), self.status) {
-            ("NoSuchBucket", _) => "check the bucket name".to_owned(),
-            ("NoSuchKey", _) | ("", 404) => {
-                "the object was deleted after it was listed: run again when nothing deletes objects"
-                    .to_owned()
-            }
-            ("NoSuchUpload", _) => {
-                "the multipart upload was aborted: run again when neither sparkify clean nor a lifecycle \
-                 rule aborts uploads there"
-                    .to_owned()
-            }
-            ("ExpiredToken" | "TokenRefreshRequired", _) => {
-                "refresh the credentials (for an SSO profile: aws sso login) and run again".to_owned()
-            }
-            ("InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidToken", _) => {
-                "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or --profile"
-                    .to_owned()
-            }
-            ("InvalidObjectState", _) => {
-                "restore the object from its archive, or move it away, and run again".to_owned()
-            }
-            ("RequestTimeTooSkewed", _) => "correct the clock of this machine".to_owned(),
-            ("SlowDown" | "ServiceUnavailable" | "Throttling", _) | ("", 429 | 503) => {
-                "rate limited: lower --requests, or run again later".to_owned()
-            }
-            ("AccessDenied", _) | ("", 403) => format!(
-                "the credentials need {}; use --no-sign-request for a public bucket, --request-payer for \
-                 a requester-pays bucket",
-                operation.permission
-            ),
-            _ => return None,
-        })
     }
 }
 

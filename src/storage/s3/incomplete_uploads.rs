@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use aws_sdk_s3::primitives::DateTime;
+use aws_sdk_s3::types::EncodingType;
 
 use super::bucket_client::BucketClient;
+use super::encoded_key::decode_key;
 use super::error::OperationContext;
 use super::put_object::write_operation;
 use crate::error::{Error, Result};
@@ -19,7 +21,7 @@ pub(super) async fn abort_upload(bucket: &BucketClient, key: &str, id: &str) -> 
         ..write_operation(bucket, key)
     };
     let request = || {
-        client
+        bucket
             .sdk()
             .abort_multipart_upload()
             .bucket(&bucket.name)
@@ -42,6 +44,11 @@ pub(super) async fn abort_upload(bucket: &BucketClient, key: &str, id: &str) -> 
 /// `prefix`.
 pub(super) fn list_uploads(bucket: &BucketClient, prefix: &str) -> Result<Vec<IncompleteUpload>> {
     let client = &bucket.client;
+    // A directory bucket lists the uploads of a folder only.
+    let listed_prefix = match bucket.is_directory_bucket() {
+        true => prefix.rfind('/').map_or("", |slash| &prefix[..=slash]),
+        false => prefix,
+    };
     let operation = OperationContext {
         error_prefix: "cannot list multipart uploads below",
         url: bucket.url(prefix),
@@ -51,11 +58,12 @@ pub(super) fn list_uploads(bucket: &BucketClient, prefix: &str) -> Result<Vec<In
     let (mut key_marker, mut upload_id_marker) = (None::<String>, None::<String>);
     loop {
         let request = || {
-            client
+            bucket
                 .sdk()
                 .list_multipart_uploads()
                 .bucket(&bucket.name)
-                .prefix(prefix)
+                .prefix(listed_prefix)
+                .encoding_type(EncodingType::Url)
                 .set_key_marker(key_marker.clone())
                 .set_upload_id_marker(upload_id_marker.clone())
                 .set_request_payer(client.request_payer())
@@ -68,19 +76,26 @@ pub(super) fn list_uploads(bucket: &BucketClient, prefix: &str) -> Result<Vec<In
                 Err(failed) if failed.error.status() == Some(501) => return Ok(uploads),
                 Err(failed) => return Err(client.to_error(&operation, &failed)),
             };
-        for upload in page.uploads() {
-            if let (Some(key), Some(id)) = (upload.key(), upload.upload_id()) {
+        let encoding = page.encoding_type;
+        for upload in page.uploads.unwrap_or_default() {
+            let (Some(key), Some(id)) = (upload.key, upload.upload_id) else {
+                continue;
+            };
+            let key = decode_key(key, encoding.as_ref());
+            if key.starts_with(prefix) {
                 uploads.push(IncompleteUpload {
-                    key: key.to_owned(),
-                    id: id.to_owned(),
-                    initiated: upload.initiated().map(DateTime::secs),
+                    key,
+                    id,
+                    initiated: upload.initiated.as_ref().map(DateTime::secs),
                 });
             }
         }
         if page.is_truncated != Some(true) {
             return Ok(uploads);
         }
-        let next = (page.next_key_marker, page.next_upload_id_marker);
+        let next_key_marker = page.next_key_marker;
+        let next_key_marker = next_key_marker.map(|marker| decode_key(marker, encoding.as_ref()));
+        let next = (next_key_marker, page.next_upload_id_marker);
         if next.0.is_none() || next == (key_marker, upload_id_marker) {
             return Err(
                 Error::failed(format!("{} {}", operation.error_prefix, operation.url))

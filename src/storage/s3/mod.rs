@@ -6,8 +6,10 @@
 
 mod bucket_client;
 mod client;
+mod encoded_key;
 mod endpoint;
 mod error;
+mod error_hints;
 mod incomplete_uploads;
 mod multipart;
 mod options;

@@ -187,7 +187,7 @@ async fn create_multipart_upload(bucket: &BucketClient, key: &str) -> Result<(St
     let attempts = AtomicU32::new(0);
     let request = || {
         attempts.fetch_add(1, Ordering::Relaxed);
-        client
+        bucket
             .sdk()
             .create_multipart_upload()
             .bucket(&bucket.name)
@@ -223,7 +223,7 @@ async fn upload_part(
     // The semaphore is never closed.
     let _permit = client.write_permits().acquire().await;
     let request = || {
-        client
+        bucket
             .sdk()
             .upload_part()
             .bucket(&bucket.name)
@@ -261,7 +261,7 @@ async fn complete_multipart_upload(
         .set_parts(Some(parts))
         .build();
     let request = || {
-        client
+        bucket
             .sdk()
             .complete_multipart_upload()
             .bucket(&bucket.name)
@@ -292,16 +292,7 @@ async fn complete_multipart_upload(
 
 /// Returns true if the object exists with the given size.
 async fn exists_with_size(bucket: &BucketClient, key: &str, bytes: u64) -> bool {
-    let client = &bucket.client;
-    let request = || {
-        let request = client.sdk().head_object().bucket(&bucket.name);
-        request
-            .key(key)
-            .set_request_payer(client.request_payer())
-            .send()
-    };
-    let head = client
-        .send_with_retry(&write_operation(bucket, key), Duration::ZERO, request)
-        .await;
-    head.is_ok_and(|head| head.content_length().map(i64::unsigned_abs) == Some(bytes))
+    let head = bucket.head_object(&write_operation(bucket, key), key).await;
+    let size = head.ok().flatten().and_then(|object| object.size);
+    size.map(i64::unsigned_abs) == Some(bytes)
 }

@@ -312,7 +312,8 @@ impl ChunkFetcher {
         let client = &self.bucket.client;
         let read_timeout = client.options().read_timeout;
         let timed_out = |_| RequestError::TimedOut(read_timeout);
-        let request = client
+        let request = self
+            .bucket
             .sdk()
             .get_object()
             .bucket(&self.bucket.name)

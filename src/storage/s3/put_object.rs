@@ -56,7 +56,7 @@ async fn send_put(
     // The semaphore is never closed.
     let _permit = client.write_permits().acquire().await;
     let request = || {
-        let request = client.sdk().put_object();
+        let request = bucket.sdk().put_object();
         let request = match &condition {
             None => request,
             Some(WriteCondition::IfNoneMatch) => request.if_none_match("*"),

@@ -36,32 +36,51 @@ impl S3Store {
     /// Opens the store for a location to read from: the object with exactly this key if there is one,
     /// otherwise everything below the prefix.
     ///
+    /// The object is asked for by its key, and listings name the folder with its slash, so that permission to list
+    /// `logs/*` is enough.
+    ///
     /// # Errors
     /// Returns an error if the prefix cannot be listed.
     pub(crate) fn open(client: Arc<S3Client>, bucket: &str, prefix: &str) -> Result<Self> {
+        let folder = Self::new(Arc::clone(&client), bucket, prefix);
         let object_key = (!prefix.is_empty() && !prefix.ends_with('/')).then_some(prefix);
         let Some(key) = object_key else {
-            return Ok(Self::new(client, bucket, prefix));
+            return Ok(folder);
         };
         let name_start = key.rfind('/').map_or(0, |slash| slash + 1);
         let (root, name) = key.split_at(name_start);
         let parent = Self::new(Arc::clone(&client), bucket, root);
-        // Of all keys that begin with the name, the name itself comes first.
-        let page = parent
-            .bucket
-            .list_page(key, ListMode::Recursive, None, Some(1));
-        let page = client.block_on(page)?;
-        let first = page.contents().first().filter(|o| o.key() == Some(key));
-        let single_object = first.map(|object| parent.bucket.object_meta(name.to_owned(), object));
-        // An empty object can mark a folder.
-        let Some(single_object) = single_object.transpose()?.filter(|object| object.size > 0)
-        else {
-            return Ok(Self::new(client, bucket, key));
+        let operation = OperationContext {
+            permission: "s3:ListBucket and s3:GetObject",
+            ..parent.bucket.list_operation(key)
+        };
+        let object = match client.block_on(parent.bucket.head_object(&operation, key)) {
+            // An empty object can mark a folder.
+            Ok(object) => object.filter(|object| object.size() != Some(0)),
+            // The response to a HEAD has no body that tells the reason, and 403 can mean that there is no such object.
+            Err(failed) if failed.error.is_final_response() => {
+                folder.ensure_not_empty(|| client.to_error(&operation, &failed))?;
+                None
+            }
+            Err(failed) => return Err(client.to_error(&operation, &failed)),
+        };
+        let Some(object) = object else {
+            return Ok(folder);
         };
         Ok(Self {
-            single_object: Some(single_object),
+            single_object: Some(parent.bucket.object_meta(name.to_owned(), &object)?),
             ..parent
         })
+    }
+
+    /// Returns the given error if there is nothing below the prefix, or another one if it cannot be listed.
+    fn ensure_not_empty(&self, error: impl FnOnce() -> Error) -> Result<()> {
+        let bucket = &self.bucket;
+        let page = bucket.list_page(&bucket.prefix, ListMode::Recursive, None, Some(1));
+        match bucket.client.block_on(page)?.objects.is_empty() {
+            true => Err(error()),
+            false => Ok(()),
+        }
     }
 
     /// Creates the store for everything below a prefix, without checking that anything exists there.
@@ -87,6 +106,19 @@ impl S3Store {
         }
     }
 
+    /// Returns true if a listing shows that there is no object with this key in the bucket. If the permission to list it
+    /// is limited to prefixes, S3 denies to read an object that does not exist.
+    fn is_absent(&self, key: &str) -> bool {
+        let bucket = &self.bucket;
+        if bucket.is_directory_bucket() {
+            return false;
+        }
+        // Of all keys that begin with the key, the key itself comes first.
+        let page = bucket.list_page(key, ListMode::Recursive, None, Some(1));
+        let page = bucket.client.block_on(page);
+        page.is_ok_and(|page| page.objects.first().is_none_or(|(first, _)| first != key))
+    }
+
     fn operation(
         &self,
         error_prefix: &'static str,
@@ -110,6 +142,8 @@ impl Store for S3Store {
         }
         let bucket = &self.bucket;
         let full_prefix = match prefix {
+            // The names are filtered by those who ask for a prefix.
+            "" if bucket.is_directory_bucket() => bucket.prefix.clone(),
             "" => bucket.full_key(&self.name_prefix),
             prefix => bucket.full_key(prefix),
         };
@@ -118,8 +152,8 @@ impl Store for S3Store {
         loop {
             let page = bucket.list_page(&full_prefix, mode, continuation_token.clone(), None);
             let page = bucket.client.block_on(page)?;
-            for object in page.contents() {
-                let Some(key) = object.key().and_then(relative) else {
+            for (key, object) in &page.objects {
+                let Some(key) = relative(key) else {
                     continue;
                 };
                 // S3 consoles create such an object to show an empty folder.
@@ -130,12 +164,12 @@ impl Store for S3Store {
                 listing.last_modified = listing.last_modified.max(modified);
                 listing.objects.push(bucket.object_meta(key, object)?);
             }
-            let prefixes = page.common_prefixes().iter();
+            let prefixes = page.common_prefixes.iter();
             listing
                 .common_prefixes
-                .extend(prefixes.filter_map(|p| p.prefix().and_then(relative)));
-            let next_token = page.next_continuation_token;
-            if next_token.is_none() && page.is_truncated != Some(true) {
+                .extend(prefixes.filter_map(|prefix| relative(prefix)));
+            let next_token = page.next_token;
+            if next_token.is_none() && !page.is_truncated {
                 return Ok(listing);
             }
             if next_token.is_none() || next_token == continuation_token {
@@ -160,7 +194,7 @@ impl Store for S3Store {
         let operation = self.operation("cannot read", key, "s3:GetObject and s3:ListBucket");
         let key = bucket.full_key(key);
         let request = || async {
-            let request = client.sdk().get_object().bucket(&bucket.name);
+            let request = bucket.sdk().get_object().bucket(&bucket.name);
             let request = request.key(&key).set_request_payer(client.request_payer());
             let response = match request.send().await {
                 Err(SdkError::ServiceError(error)) if error.err().is_no_such_key() => {
@@ -177,7 +211,10 @@ impl Store for S3Store {
             }))
         };
         let object = client.block_on(client.send_with_retry(&operation, Duration::ZERO, request));
-        object.map_err(|failed| client.to_error(&operation, &failed))
+        match object {
+            Err(failed) if failed.error.status() == Some(403) && self.is_absent(&key) => Ok(None),
+            object => object.map_err(|failed| client.to_error(&operation, &failed)),
+        }
     }
 
     fn put(&self, key: &str, bytes: Vec<u8>, mode: PutMode) -> Result<PutResult> {
@@ -214,7 +251,7 @@ impl Store for S3Store {
             let delete =
                 delete.map_err(|e| Error::failed("cannot remove objects").with_source(e))?;
             let request = || {
-                let request = client.sdk().delete_objects().bucket(&bucket.name);
+                let request = bucket.sdk().delete_objects().bucket(&bucket.name);
                 let request = request.set_request_payer(client.request_payer());
                 request.delete(delete.clone()).send()
             };

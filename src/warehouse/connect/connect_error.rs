@@ -7,7 +7,7 @@ use postgres::error::DbError;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::config::ConnectionConfig;
-use super::error::{error_chain, server_message, sqlstate_hint};
+use super::error::{equivalent_sqlstate, error_chain, server_hint, server_message};
 use super::explanation::Explanation;
 use super::host_connection::{AttemptError, HostError, tls_error};
 use super::hosts::HostConfig;
@@ -22,10 +22,11 @@ pub(super) fn explain_host_error(
     host: &HostConfig,
     error: &HostError,
 ) -> Explanation {
+    let attempt = Attempt { connection, host };
     let explain = |error: &AttemptError| match error {
         AttemptError::Setup(error) => Explanation::without_hint(error.to_string()),
-        AttemptError::Lookup(error) => Attempt { connection, host }.explain_io_error(error),
-        AttemptError::Driver(error) => Attempt { connection, host }.explain(error),
+        AttemptError::Lookup(error) => attempt.explain_io_error(error),
+        AttemptError::Driver(error) => attempt.explain(error),
     };
     match error {
         HostError::One(error) => explain(error),
@@ -34,7 +35,7 @@ pub(super) fn explain_host_error(
             let reason = match encrypted.reason == plain.reason {
                 true => encrypted.reason,
                 false => format!(
-                    "with TLS: {}, and without TLS: {}",
+                    "{} with TLS, and {} without TLS",
                     encrypted.reason, plain.reason
                 ),
             };
@@ -79,12 +80,8 @@ impl Attempt<'_> {
     fn explain_refusal(&self, error: &DbError) -> Explanation {
         let message = server_message(error);
         let sources = &self.connection.sources;
-        let code = error.code().code();
-        // Redshift reports a wrong password by the code for all refused logins.
-        let is_wrong_password =
-            code == "28P01" || error.message().contains("password authentication failed");
-        let hint = match code {
-            _ if is_wrong_password => {
+        let hint = match equivalent_sqlstate(error) {
+            "28P01" => {
                 let user = sources.describe("the user", Parameter::User);
                 let password = describe("the password", self.host.password_source.as_ref());
                 Some(format!("check {user} and {password}"))
@@ -93,7 +90,7 @@ impl Attempt<'_> {
                 let name = sources.describe("the database name", Parameter::Database);
                 Some(format!("check {name}, or create the database"))
             }
-            _ => sqlstate_hint(code).map(str::to_owned),
+            _ => server_hint(error).map(str::to_owned),
         };
         Explanation {
             // A server may repeat the password in its message.

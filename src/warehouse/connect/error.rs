@@ -17,6 +17,8 @@ pub enum ErrorClass {
     Conflict,
     /// The connection was lost, and the outcome of the transaction is unknown.
     ConnectionLost,
+    /// S3 was too busy to answer Redshift. The complete transaction can be retried after a while.
+    StorageBusy,
     /// A retry would fail in the same way.
     Fatal,
 }
@@ -27,7 +29,7 @@ impl ErrorClass {
         let max_attempts = match self {
             Self::Conflict => 10,
             // The delays add up to about a minute, in which a server restarts.
-            Self::ConnectionLost => 8,
+            Self::ConnectionLost | Self::StorageBusy => 8,
             Self::Fatal => return None,
         };
         Some(RetryPolicy {
@@ -69,6 +71,7 @@ pub(crate) fn fatal(error: Error) -> StatementError {
 pub fn statement_error(error: postgres::Error) -> StatementError {
     let explained = match error.as_db_error() {
         Some(db_error) => explain_db_error(db_error),
+        // The source has a message for programmers, which may name a page of their documentation.
         None if is_connection_error(&error) => StatementError {
             class: ErrorClass::ConnectionLost,
             error: connection_lost().with_reason(error_chain(&error)),
@@ -91,7 +94,9 @@ pub fn copy_error(error: io::Error) -> StatementError {
         Ok(driver_error) => statement_error(driver_error),
         Err(error) => StatementError {
             class: ErrorClass::ConnectionLost,
-            error: connection_lost().with_source(error),
+            error: connection_lost()
+                .with_reason(error.to_string())
+                .caused_by(error),
         },
     }
 }
@@ -106,12 +111,13 @@ fn explain_db_error(db_error: &DbError) -> StatementError {
     let summary = match class {
         ErrorClass::Conflict => "conflict with a concurrent transaction",
         ErrorClass::ConnectionLost => "the warehouse closed the session",
+        ErrorClass::StorageBusy => "S3 did not serve the warehouse",
         ErrorClass::Fatal => "the warehouse rejected a statement",
     };
     let hint = match class {
-        ErrorClass::Fatal => sqlstate_hint(db_error.code().code()),
+        ErrorClass::Fatal => server_hint(db_error),
         // The hint for the other classes depends on whether the caller can retry.
-        ErrorClass::Conflict | ErrorClass::ConnectionLost => None,
+        ErrorClass::Conflict | ErrorClass::ConnectionLost | ErrorClass::StorageBusy => None,
     };
     StatementError {
         class,
@@ -125,7 +131,7 @@ fn error_class(db_error: &DbError) -> ErrorClass {
     let code = db_error.code().code();
     let message = db_error.message();
     let is_conflict = match code {
-        "40001" | "40P01" | "55P03" => true,
+        "40001" | "40P01" => true,
         // Two sessions create the same table at the same time.
         "23505" => message.contains("pg_type_typname") || message.contains("pg_class_relname"),
         "XX000" => {
@@ -137,10 +143,28 @@ fn error_class(db_error: &DbError) -> ErrorClass {
     };
     match code {
         _ if is_conflict => ErrorClass::Conflict,
+        "XX000" if is_storage_busy(db_error) => ErrorClass::StorageBusy,
         "57P01" | "57P02" | "57P03" | "57P05" | "25P03" => ErrorClass::ConnectionLost,
         _ if code.starts_with("08") => ErrorClass::ConnectionLost,
         _ => ErrorClass::Fatal,
     }
+}
+
+/// Returns true if Redshift reports that S3 asked it to slow down or failed by itself, as S3 does now and then.
+fn is_storage_busy(db_error: &DbError) -> bool {
+    let texts = [Some(db_error.message()), db_error.detail()];
+    texts.into_iter().flatten().any(|text| {
+        // "S3ServiceException:Please reduce your request rate.,Status 503,Error SlowDown,Rid ...,CanRetry 1"
+        let exception = text.split_once("S3ServiceException:");
+        exception.is_some_and(|(_, fields)| {
+            fields.split(',').any(|field| {
+                matches!(
+                    field.trim(),
+                    "Status 500" | "Status 502" | "Status 503" | "Status 504"
+                )
+            })
+        })
+    })
 }
 
 /// Returns true if the connection broke without a message from the server. The driver does not expose its error kinds.
@@ -181,8 +205,30 @@ pub(super) fn error_chain(error: &postgres::Error) -> String {
     text
 }
 
+/// Returns a hint for an error that the server reported.
+pub(super) fn server_hint(db_error: &DbError) -> Option<&'static str> {
+    match equivalent_sqlstate(db_error) {
+        "08P01" if db_error.message().contains("unsupported startup parameter") => Some(
+            "a connection pooler does not pass the parameter on: set ignore_startup_parameters = options in pgbouncer.ini, \
+             and the settings with ALTER ROLE ... SET instead of options=",
+        ),
+        code => sqlstate_hint(code),
+    }
+}
+
+/// Returns the SQLSTATE that PostgreSQL has for an error. Redshift has none of its own for a wrong password, and PgBouncer
+/// has one for everything.
+pub(super) fn equivalent_sqlstate(db_error: &DbError) -> &str {
+    let (code, message) = (db_error.code().code(), db_error.message());
+    match code {
+        "28000" | "08P01" if message.contains("authentication failed") => "28P01",
+        "08P01" if message.contains("no such database") => "3D000",
+        code => code,
+    }
+}
+
 /// Returns a hint for an SQLSTATE.
-pub(super) fn sqlstate_hint(code: &str) -> Option<&'static str> {
+fn sqlstate_hint(code: &str) -> Option<&'static str> {
     Some(match code {
         "28P01" => "check the user and the password (PGPASSWORD, --config or ~/.pgpass)",
         "28000" => {
@@ -199,6 +245,15 @@ pub(super) fn sqlstate_hint(code: &str) -> Option<&'static str> {
         "53200" => "the warehouse is out of memory: run again when it is less busy",
         "53300" => "close other sessions, or run again later",
         "25006" => "connect to the primary, not a replica, or check default_transaction_read_only",
+        "55P03" => {
+            "another session held a lock longer than lock_timeout: run again later, or raise lock_timeout"
+        }
+        "22P05" | "22021" => {
+            "the encoding of the database lacks a character of the data: create the database with ENCODING 'UTF8'"
+        }
+        "25P02" => {
+            "the server cancelled the statement before at its end: raise statement_timeout, or find out who cancelled it"
+        }
         "57014" => {
             "raise statement_timeout (options=-c%20statement_timeout=0), or find out who cancelled the statement"
         }

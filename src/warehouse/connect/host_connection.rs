@@ -2,13 +2,14 @@
 
 use std::error::Error as _;
 use std::io;
-use std::net::ToSocketAddrs;
+use std::net::{IpAddr, ToSocketAddrs};
 
 use postgres::config::{ChannelBinding, Host, SslMode, SslNegotiation};
 use postgres::{Client, Config, NoTls};
 
+use super::error::ErrorClass;
+use super::login_error_class::{io_error_class, login_error_class};
 use super::tls::{TlsConfig, TlsMode, TlsNegotiation};
-use super::tls_connector::TlsConnector;
 use super::tls_error::TlsError;
 use crate::error::Error;
 
@@ -35,117 +36,84 @@ pub(super) enum HostError {
     },
 }
 
-/// Connects and logs in to the one host of `config`, whose certificate must be valid for `host` if the mode says so.
+/// Returns the addresses of a host, in the order in which they are tried.
 ///
-/// The addresses of the host are tried in their order until one accepts the connection. What its server answers is final,
-/// as it is for libpq.
+/// # Errors
+/// Returns an error if the host has no known address.
+pub(super) fn lookup(host: &str, port: u16) -> Result<Vec<IpAddr>, HostError> {
+    let addresses = (host, port).to_socket_addrs();
+    let addresses = addresses.map(|found| found.map(|address| address.ip()).collect::<Vec<_>>());
+    match addresses {
+        Ok(addresses) if !addresses.is_empty() => Ok(addresses),
+        Ok(_) => Err(HostError::One(AttemptError::Lookup(
+            io::ErrorKind::NotFound.into(),
+        ))),
+        Err(error) => Err(HostError::One(AttemptError::Lookup(error))),
+    }
+}
+
+/// Connects and logs in to the one address or socket of `config`, whose certificate must be valid for `host` if the mode
+/// says so.
 ///
 /// # Errors
 /// Returns the errors of the attempts if none succeeded.
-pub(super) fn connect_host(
+pub(super) fn connect_address(
     config: &Config,
     tls: &TlsConfig,
     host: &str,
 ) -> Result<Client, HostError> {
-    let connections = HostConnections::new(config, tls, host)?;
-    let (name, port) = match (
-        config.get_hosts(),
-        config.get_ports(),
-        config.get_hostaddrs(),
-    ) {
-        ([Host::Tcp(name)], [port], []) => (name.as_str(), *port),
-        _ => return connections.connect(config),
-    };
-    let lookup_error = |error| HostError::One(AttemptError::Lookup(error));
-    let addresses = (name, port).to_socket_addrs().map_err(lookup_error)?;
-    let mut last_error = lookup_error(io::ErrorKind::NotFound.into());
-    for address in addresses {
+    let connect_plain = || {
         let mut config = config.clone();
-        match connections.connect(config.hostaddr(address.ip())) {
-            Err(HostError::One(error)) if error.is_unreachable() => {
-                last_error = HostError::One(error);
+        let client = config.ssl_mode(SslMode::Disable).connect(NoTls);
+        client.map_err(AttemptError::Driver)
+    };
+    let connect_encrypted = || connect_with_tls(config, tls, host);
+    // PostgreSQL supports no TLS on a Unix socket.
+    let is_socket = matches!(config.get_hosts().first(), Some(Host::Unix(_)));
+    let mode = if is_socket {
+        TlsMode::Disable
+    } else {
+        tls.mode
+    };
+    // Only TLS provides the channel to which a login can be bound.
+    let may_be_plain = config.get_channel_binding() != ChannelBinding::Require;
+    match mode {
+        TlsMode::Disable => connect_plain().map_err(HostError::One),
+        TlsMode::Allow if may_be_plain => {
+            let plain = match connect_plain() {
+                Err(error) if error.is_from_server() => error,
+                other => return other.map_err(HostError::One),
+            };
+            connect_encrypted().map_err(|encrypted| HostError::of_both(encrypted, plain))
+        }
+        TlsMode::Prefer if may_be_plain => {
+            let encrypted = match connect_encrypted() {
+                Err(error) if error.permits_plain_text() => error,
+                other => return other.map_err(HostError::One),
+            };
+            if let AttemptError::Setup(error) = &encrypted {
+                tracing::warn!("connecting without TLS: {error}");
             }
-            outcome => return outcome,
+            connect_plain().map_err(|plain| HostError::of_both(encrypted, plain))
         }
-    }
-    Err(last_error)
-}
-
-/// The ways to connect to a host.
-enum HostConnections {
-    Plain,
-    PlainThenTls(Result<TlsConnector, Error>),
-    TlsThenPlain(Result<TlsConnector, Error>),
-    Tls(TlsConnector),
-}
-
-impl HostConnections {
-    fn new(config: &Config, tls: &TlsConfig, host: &str) -> Result<Self, HostError> {
-        // PostgreSQL supports no TLS on a Unix socket.
-        if matches!(config.get_hosts(), [Host::Unix(_), ..]) {
-            return Ok(Self::Plain);
-        }
-        // Only TLS provides a channel to which a login can be bound.
-        let may_be_plain = config.get_channel_binding() != ChannelBinding::Require;
-        match tls.mode {
-            TlsMode::Disable => Ok(Self::Plain),
-            TlsMode::Allow if may_be_plain => Ok(Self::PlainThenTls(tls.connector(host))),
-            TlsMode::Prefer if may_be_plain => Ok(Self::TlsThenPlain(tls.connector(host))),
-            _ => match tls.connector(host) {
-                Ok(connector) => Ok(Self::Tls(connector)),
-                Err(error) => Err(HostError::One(AttemptError::Setup(error))),
-            },
-        }
-    }
-
-    fn connect(&self, config: &Config) -> Result<Client, HostError> {
-        match self {
-            Self::Plain => connect_plain(config).map_err(HostError::One),
-            Self::Tls(connector) => connect_encrypted(config, connector).map_err(HostError::One),
-            Self::PlainThenTls(connector) => {
-                let plain = match connect_plain(config) {
-                    Err(error) if error.is_from_server() => error,
-                    outcome => return outcome.map_err(HostError::One),
-                };
-                let encrypted = match connector {
-                    Ok(connector) => connect_encrypted(config, connector),
-                    Err(error) => Err(AttemptError::Setup(error.clone())),
-                };
-                encrypted.map_err(|encrypted| HostError::of_both(encrypted, plain))
-            }
-            Self::TlsThenPlain(connector) => {
-                let encrypted = match connector {
-                    Ok(connector) => match connect_encrypted(config, connector) {
-                        Err(error) if error.permits_plain_text() => error,
-                        outcome => return outcome.map_err(HostError::One),
-                    },
-                    Err(error) => {
-                        tracing::warn!("connecting without TLS: {error}");
-                        AttemptError::Setup(error.clone())
-                    }
-                };
-                connect_plain(config).map_err(|plain| HostError::of_both(encrypted, plain))
-            }
-        }
+        TlsMode::Allow
+        | TlsMode::Prefer
+        | TlsMode::Require
+        | TlsMode::VerifyCa
+        | TlsMode::VerifyFull => connect_encrypted().map_err(HostError::One),
     }
 }
 
-fn connect_plain(config: &Config) -> Result<Client, AttemptError> {
+fn connect_with_tls(config: &Config, tls: &TlsConfig, host: &str) -> Result<Client, AttemptError> {
+    let connector = tls.connector(host).map_err(AttemptError::Setup)?;
     let mut config = config.clone();
-    let client = config.ssl_mode(SslMode::Disable).connect(NoTls);
-    client.map_err(AttemptError::Driver)
-}
-
-fn connect_encrypted(config: &Config, connector: &TlsConnector) -> Result<Client, AttemptError> {
-    let mut config = config.clone();
-    let client = config
+    config
         .ssl_mode(SslMode::Require)
-        .ssl_negotiation(match connector.negotiation() {
+        .ssl_negotiation(match tls.negotiation {
             TlsNegotiation::Postgres => SslNegotiation::Postgres,
             TlsNegotiation::Direct => SslNegotiation::Direct,
-        })
-        .connect(connector.clone());
-    client.map_err(AttemptError::Driver)
+        });
+    config.connect(connector).map_err(AttemptError::Driver)
 }
 
 impl HostError {
@@ -154,6 +122,12 @@ impl HostError {
             true => Self::One(plain),
             false => Self::Both { encrypted, plain },
         }
+    }
+
+    /// Returns whether the address did not accept the connection, so that the next address of the host is tried. An answer
+    /// is final: another address might reach a server that the user knows nothing about.
+    pub(super) fn permits_next_address(&self) -> bool {
+        matches!(self, Self::One(error) if error.is_unreachable())
     }
 
     /// Returns whether another host may accept the connection: this one cannot be reached, or is starting or stopping.
@@ -165,10 +139,18 @@ impl HostError {
             AttemptError::Lookup(_) => true,
             AttemptError::Driver(error) => match error.code() {
                 Some(code) => code.code() == "57P03",
-                None => {
-                    tls_error(error).is_none() && error.source().is_none_or(|e| e.is::<io::Error>())
-                }
+                None => tls_error(error).is_none() && is_closed_or_io(error),
             },
+        }
+    }
+
+    /// Returns the class of the error: whether the host may accept the connection later.
+    pub(super) fn class(&self) -> ErrorClass {
+        let (Self::One(error) | Self::Both { plain: error, .. }) = self;
+        match error {
+            AttemptError::Setup(_) => ErrorClass::Fatal,
+            AttemptError::Lookup(error) => io_error_class(error),
+            AttemptError::Driver(error) => login_error_class(error),
         }
     }
 
@@ -180,20 +162,31 @@ impl HostError {
         }
     }
 
-    /// Returns the error of the driver, unless it is a message of the server, which may repeat the password.
-    pub(super) fn into_source(self) -> Option<postgres::Error> {
+    /// Returns the error with its source, unless the source is a message of the server, which may repeat the password.
+    pub(super) fn cause(self, error: Error) -> Error {
         match self {
-            Self::One(AttemptError::Driver(error)) if error.as_db_error().is_none() => Some(error),
-            _ => None,
+            Self::One(AttemptError::Driver(source)) if source.as_db_error().is_none() => {
+                error.caused_by(source)
+            }
+            Self::One(AttemptError::Lookup(source)) => error.caused_by(source),
+            _ => error,
         }
     }
+}
+
+fn is_closed_or_io(error: &postgres::Error) -> bool {
+    error.is_closed()
+        || error
+            .source()
+            .is_some_and(|source| source.is::<io::Error>())
 }
 
 impl AttemptError {
     /// Returns whether `prefer` continues in plain text after this error of an attempt with TLS.
     fn permits_plain_text(&self) -> bool {
         match self {
-            Self::Setup(_) | Self::Lookup(_) => false,
+            Self::Setup(_) => true,
+            Self::Lookup(_) => false,
             // The server refused the user. The driver does not tell which other errors preceded the login, but they do
             // not depend on TLS.
             Self::Driver(error) if error.as_db_error().is_some() => error

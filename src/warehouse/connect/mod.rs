@@ -10,6 +10,7 @@ mod host_name;
 pub(crate) mod hosts;
 mod ini;
 pub(crate) mod keepalives;
+mod login_error_class;
 mod notices;
 mod parameter;
 mod pgpass;

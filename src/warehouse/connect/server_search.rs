@@ -2,18 +2,20 @@
 
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
+use std::time::Duration;
 
 use postgres::Client;
 use secrecy::ExposeSecret;
 
 use super::config::ConnectionConfig;
 use super::connect_error::{explain_host_error, explain_timeout};
+use super::error::{ErrorClass, StatementError, error_chain, fatal};
 use super::explanation::Explanation;
-use super::host_connection::{HostError, connect_host};
+use super::host_connection::{HostError, connect_address, lookup};
 use super::hosts::HostConfig;
 use super::notices::Notices;
 use super::target_session::TargetSession;
-use crate::error::{Error, Result};
+use crate::error::Error;
 
 /// Why a server is not used.
 #[derive(Debug)]
@@ -21,14 +23,17 @@ enum ServerFailure {
     /// The server may be down, or is not acceptable: the next one is tried.
     Skipped(Explanation),
     /// The server answered that the settings are wrong. Like libpq, this ends the search.
-    Refused(Error),
+    Refused(StatementError),
 }
 
 /// Connects and logs in to the first acceptable server, and collects its notices.
 ///
 /// # Errors
 /// Returns an error that says of each server why it is not used, or why the last one refused the login.
-pub(super) fn connect(connection: &ConnectionConfig, notices: &Notices) -> Result<Client> {
+pub(super) fn connect(
+    connection: &ConnectionConfig,
+    notices: &Notices,
+) -> Result<Client, StatementError> {
     let mut hosts: Vec<&HostConfig> = connection.hosts.iter().collect();
     if connection.load_balance {
         fastrand::shuffle(&mut hosts);
@@ -52,7 +57,11 @@ pub(super) fn connect(connection: &ConnectionConfig, notices: &Notices) -> Resul
             }
         }
     }
-    Err(no_server(skipped).into_error(connection))
+    Err(StatementError {
+        // Each of them may be there again after a while.
+        class: ErrorClass::ConnectionLost,
+        error: no_server(skipped).into_error(connection),
+    })
 }
 
 /// Combines why each of the servers is not used.
@@ -75,14 +84,14 @@ fn no_server(mut skipped: Vec<(&HostConfig, Explanation)>) -> Explanation {
     }
 }
 
-/// Connects to a server within the time limit, and checks that it is acceptable.
+/// Connects to a server, and checks that it is acceptable.
 fn connect_to(
     connection: &ConnectionConfig,
     host: &HostConfig,
     target: TargetSession,
     notices: &Notices,
-) -> std::result::Result<Client, ServerFailure> {
-    let mut client = connect_within_timeout(connection, host, notices)?;
+) -> Result<Client, ServerFailure> {
+    let mut client = connect_to_any_address(connection, host, notices)?;
     match target.objection(&mut client) {
         Ok(None) => Ok(client),
         Ok(Some(objection)) => Err(ServerFailure::Skipped(Explanation::new(
@@ -90,46 +99,80 @@ fn connect_to(
             "check target_session_attrs, and that the hosts include such a server",
         ))),
         Err(error) => Err(ServerFailure::Skipped(Explanation::without_hint(
-            super::error::error_chain(&error),
+            error_chain(&error),
         ))),
     }
 }
 
-/// Connects and logs in within `connect_timeout`.
-///
-/// The driver limits the time of the TCP connection only, and would wait forever for a server that accepts the
-/// connection and does not answer. So a thread connects, and is abandoned when the time is up.
-fn connect_within_timeout(
+/// Connects and logs in to a server. The addresses of its name are tried until one accepts the connection. Like libpq, each
+/// has the time of `connect_timeout`.
+fn connect_to_any_address(
     connection: &ConnectionConfig,
     host: &HostConfig,
     notices: &Notices,
-) -> std::result::Result<Client, ServerFailure> {
+) -> Result<Client, ServerFailure> {
     let mut config = driver_config(connection, host);
     notices.collect_from(&mut config);
-    let (tls, host_name) = (connection.tls.clone(), host.host.clone());
-    let (sender, receiver) = mpsc::channel();
-    let connecting = thread::Builder::new()
-        .name("connect".to_owned())
-        .spawn(move || {
-            let client = connect_host(&config, &tls, &host_name);
-            // If the receiver has timed out, this drops the client and closes the connection.
-            drop(sender.send(client));
-        });
-    if let Err(error) = connecting {
-        let error = Error::failed("cannot start a thread").with_source(error);
-        return Err(ServerFailure::Refused(error));
+    let timeout = connection.connect_timeout;
+    let timed_out = || ServerFailure::Skipped(explain_timeout(connection));
+    let failure = |error| host_failure(connection, host, error);
+    let name = host.host.clone();
+    let configs = match (host.socket_dir(), host.address) {
+        (None, None) => {
+            let port = host.port;
+            let found = run_within(timeout, move || lookup(&name, port))?;
+            let addresses = found.ok_or_else(timed_out)?.map_err(failure)?;
+            let with_address = |address| {
+                let mut config = config.clone();
+                config.hostaddr(address);
+                config
+            };
+            addresses.into_iter().map(with_address).collect()
+        }
+        _ => vec![config],
+    };
+    let mut last_failure = None;
+    for config in configs {
+        let (tls, name) = (connection.tls.clone(), host.host.clone());
+        match run_within(timeout, move || connect_address(&config, &tls, &name))? {
+            None => last_failure = Some(timed_out()),
+            Some(Ok(client)) => return Ok(client),
+            Some(Err(error)) if error.permits_next_address() => last_failure = Some(failure(error)),
+            Some(Err(error)) => return Err(failure(error)),
+        }
     }
-    let received = match connection.connect_timeout {
-        Some(timeout) => receiver.recv_timeout(timeout),
+    Err(last_failure.unwrap_or_else(timed_out))
+}
+
+/// Runs work within a time limit, and returns `None` if it takes longer.
+///
+/// The driver limits the time of the TCP connection only, and would wait forever for a server that accepts the
+/// connection and does not answer. So a thread does the work, and is abandoned when the time is up.
+fn run_within<T: Send + 'static>(
+    limit: Option<Duration>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<Option<T>, ServerFailure> {
+    let (sender, receiver) = mpsc::channel();
+    let thread = thread::Builder::new().name("connect".to_owned());
+    let started = thread.spawn(move || {
+        // If the receiver has timed out, this drops the client and closes the connection.
+        drop(sender.send(work()));
+    });
+    started.map_err(|error| {
+        ServerFailure::Refused(fatal(
+            Error::failed("cannot start a thread").with_source(error),
+        ))
+    })?;
+    let received = match limit {
+        Some(limit) => receiver.recv_timeout(limit),
         None => receiver.recv().map_err(RecvTimeoutError::from),
     };
     match received {
-        Ok(Ok(client)) => Ok(client),
-        Ok(Err(error)) => Err(host_failure(connection, host, error)),
-        Err(RecvTimeoutError::Timeout) => Err(ServerFailure::Skipped(explain_timeout(connection))),
-        Err(RecvTimeoutError::Disconnected) => Err(ServerFailure::Skipped(
-            Explanation::without_hint("the connecting thread ended unexpectedly"),
-        )),
+        Ok(result) => Ok(Some(result)),
+        Err(RecvTimeoutError::Timeout) => Ok(None),
+        Err(RecvTimeoutError::Disconnected) => Err(ServerFailure::Refused(fatal(Error::failed(
+            "the thread that connects ended unexpectedly",
+        )))),
     }
 }
 
@@ -140,7 +183,7 @@ fn host_failure(
 ) -> ServerFailure {
     let is_skipped = connection.hosts.len() > 1 && error.permits_next_host();
     let error = match error.into_setup_error() {
-        Ok(setup_error) => return ServerFailure::Refused(setup_error),
+        Ok(setup_error) => return ServerFailure::Refused(fatal(setup_error)),
         Err(error) => error,
     };
     let explanation = explain_host_error(connection, host, &error);
@@ -151,9 +194,9 @@ fn host_failure(
         1 => explanation.into_error(connection),
         _ => explanation.into_error(format_args!("{connection} ({host})")),
     };
-    ServerFailure::Refused(match error.into_source() {
-        Some(source) => shown.caused_by(source),
-        None => shown,
+    ServerFailure::Refused(StatementError {
+        class: error.class(),
+        error: error.cause(shown),
     })
 }
 

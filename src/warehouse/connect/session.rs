@@ -5,17 +5,20 @@ use postgres::types::{ToSql, Type};
 use postgres::{Client, CopyInWriter, SimpleQueryMessage};
 
 use super::config::ConnectionConfig;
-use super::error::{ErrorClass, StatementError, statement_error};
+use super::error::{ErrorClass, StatementError, fatal, statement_error};
 use super::notices::Notices;
 use super::server_search;
 use super::statement_log::RunningStatement;
 use crate::error::{Error, Result};
 use crate::warehouse::dialect::Dialect;
+use crate::warehouse::sql::generator::begin_statement;
+use crate::warehouse::sql::literal::quote_identifier;
 
-/// Settings that let PostgreSQL detect a lost client.
+/// Settings that let PostgreSQL detect a lost client, each for one transaction. A server of version 13, or one on another
+/// system than Linux, lacks some of them.
 const KEEPALIVE_SETTINGS: [&str; 2] = [
-    "SET tcp_keepalives_idle = 60; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 6",
-    "SET client_connection_check_interval = '10s'",
+    "SET LOCAL tcp_keepalives_idle = 60; SET LOCAL tcp_keepalives_interval = 10; SET LOCAL tcp_keepalives_count = 6",
+    "SET LOCAL client_connection_check_interval = '10s'",
 ];
 
 /// One row of a result, each field as text or null.
@@ -35,6 +38,14 @@ impl WarehouseSession {
     /// Returns an error if the server cannot be reached, is not trusted, rejects the login, or is the other kind of
     /// warehouse.
     pub fn open(connection: &ConnectionConfig) -> Result<Self> {
+        Self::try_open(connection).map_err(|failure| failure.error)
+    }
+
+    /// Does the same as [`open`](Self::open). The class of an error tells whether the server may accept the connection later.
+    ///
+    /// # Errors
+    /// Returns the errors of [`open`](Self::open).
+    pub fn try_open(connection: &ConnectionConfig) -> std::result::Result<Self, StatementError> {
         let _span = tracing::info_span!("connect", warehouse = %connection).entered();
         let notices = Notices::default();
         let client = server_search::connect(connection, &notices)?;
@@ -44,22 +55,29 @@ impl WarehouseSession {
             notices,
         };
         session.ensure_dialect(connection)?;
-        if connection.dialect == Dialect::Postgres {
-            session.enable_keepalive();
-        }
         Ok(session)
     }
 
+    /// Returns the kind of the warehouse.
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
     /// Checks that the server is the kind of warehouse that the URL names.
-    fn ensure_dialect(&mut self, connection: &ConnectionConfig) -> Result<()> {
+    fn ensure_dialect(
+        &mut self,
+        connection: &ConnectionConfig,
+    ) -> std::result::Result<(), StatementError> {
         let session_error = || Error::failed(format!("cannot use {connection}"));
         let rows = self
             .query("SELECT version()")
-            .map_err(|failure| session_error().with_source(failure.error))?;
-        let version =
-            rows.into_iter().flatten().flatten().next().ok_or_else(|| {
-                session_error().with_reason("the server did not return its version")
+            .map_err(|failure| StatementError {
+                error: session_error().with_source(failure.error),
+                ..failure
             })?;
+        let version = rows.into_iter().flatten().flatten().next().ok_or_else(|| {
+            fatal(session_error().with_reason("the server did not return its version"))
+        })?;
         let actual = match version.contains("Redshift") {
             true => Dialect::Redshift,
             false => Dialect::Postgres,
@@ -71,17 +89,38 @@ impl WarehouseSession {
             Dialect::Redshift => ("Redshift", "redshift"),
             Dialect::Postgres => ("PostgreSQL", "postgres"),
         };
-        Err(session_error()
-            .with_reason(format!("the server is {name}"))
-            .with_hint(format!("use a {scheme}:// URL")))
+        Err(fatal(
+            session_error()
+                .with_reason(format!("the server is {name}"))
+                .with_hint(format!("use a {scheme}:// URL")),
+        ))
     }
 
-    /// Lets the server detect that this client is gone. Otherwise the locks of a dead session could block other loads
-    /// for hours.
-    fn enable_keepalive(&mut self) {
-        for sql in KEEPALIVE_SETTINGS {
-            // Some versions and systems lack some of the settings.
-            let _ = self.execute(sql);
+    /// Begins a transaction that may hold locks for long, in which the server detects that this client is gone.
+    /// Otherwise the locks of a dead session could block other loads for hours.
+    ///
+    /// The settings end with the transaction, because a connection pooler gives the session to other clients afterwards.
+    ///
+    /// # Errors
+    /// Returns an error if the transaction cannot begin.
+    pub fn begin(&mut self) -> std::result::Result<(), StatementError> {
+        self.execute(&begin_statement().sql)?;
+        if self.dialect == Dialect::Postgres {
+            for sql in KEEPALIVE_SETTINGS {
+                self.try_settings(sql)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Changes settings of the transaction if the server has them. Takes no snapshot, so that a LOCK can follow.
+    fn try_settings(&mut self, sql: &str) -> std::result::Result<(), StatementError> {
+        let set = format!("SAVEPOINT settings; {sql}; RELEASE SAVEPOINT settings");
+        match self.execute(&set) {
+            Err(failure) if failure.class == ErrorClass::Fatal => self
+                .execute("ROLLBACK TO SAVEPOINT settings; RELEASE SAVEPOINT settings")
+                .map(drop),
+            result => result.map(drop),
         }
     }
 
@@ -147,17 +186,7 @@ impl WarehouseSession {
     /// # Errors
     /// Returns an error if the query fails.
     pub fn query(&mut self, sql: &str) -> std::result::Result<Vec<ResultRow>, StatementError> {
-        let row = |message: &SimpleQueryMessage| match message {
-            SimpleQueryMessage::Row(row) => {
-                // A text that a system view has cut may end within a character.
-                let fields = (0..row.len()).map(|i| Ok(row.try_get(i)?.map(str::to_owned)));
-                Some(fields.collect::<std::result::Result<ResultRow, _>>())
-            }
-            _ => None,
-        };
-        let rows = self.simple_query(sql)?;
-        let rows: std::result::Result<_, _> = rows.iter().filter_map(row).collect();
-        rows.map_err(statement_error)
+        result_rows(&self.simple_query(sql)?)
     }
 
     fn simple_query(
@@ -207,21 +236,53 @@ impl WarehouseSession {
         Ok(row_count)
     }
 
-    /// Returns the names and types of the columns of a query without running it. The types must be built into the
-    /// driver, which cannot look up others on Redshift.
+    /// Runs a query by the simple query protocol, and returns the names and types of its columns, and its rows. The types
+    /// must be built into the driver, and have a greatest value.
     ///
     /// # Errors
-    /// Returns an error if the server rejects the query.
-    pub fn describe(
+    /// Returns an error if the query fails.
+    pub fn query_with_columns(
         &mut self,
         sql: &str,
-    ) -> std::result::Result<Vec<(String, Type)>, StatementError> {
-        let running = RunningStatement::start(sql);
-        let prepared = self.client.prepare(sql).map_err(statement_error);
-        running.log_result(prepared.as_ref().map(|_| 0));
-        let statement = prepared?;
-        let column = |column: &postgres::Column| (column.name().to_owned(), column.type_().clone());
-        Ok(statement.columns().iter().map(column).collect())
+    ) -> std::result::Result<(Vec<(String, Type)>, Vec<ResultRow>), StatementError> {
+        let messages = self.simple_query(sql)?;
+        let names = messages.iter().find_map(|message| match message {
+            SimpleQueryMessage::RowDescription(columns) => {
+                Some(columns.iter().map(|column| column.name().to_owned()))
+            }
+            _ => None,
+        });
+        let names: Vec<_> = names.into_iter().flatten().collect();
+        let types = self.column_types(sql, &names)?;
+        let columns = names.into_iter().zip(types).collect();
+        Ok((columns, result_rows(&messages)?))
+    }
+
+    /// Returns the types of the columns of a query, which the simple query protocol does not tell, without running it.
+    ///
+    /// The driver describes a query without running it only by a statement with a name, which would be left behind in
+    /// another session of a connection pooler. The greatest values of no rows are one row that has the types.
+    fn column_types(
+        &mut self,
+        sql: &str,
+        names: &[String],
+    ) -> std::result::Result<Vec<Type>, StatementError> {
+        let greatest = names
+            .iter()
+            .map(|name| format!("MAX({})", quote_identifier(name)));
+        let greatest: Vec<_> = greatest.collect();
+        let sql = format!(
+            "SELECT {} FROM ({sql}) AS result WHERE FALSE",
+            greatest.join(", ")
+        );
+        let no_params: [(&(dyn ToSql + Sync), Type); 0] = [];
+        let running = RunningStatement::start(&sql);
+        let row = self
+            .client
+            .query_typed_one(&sql, &no_params)
+            .map_err(statement_error);
+        running.log_result(row.as_ref().map(|_| 1));
+        Ok(row?.columns().iter().map(|c| c.type_().clone()).collect())
     }
 
     /// Begins a `COPY ... FROM STDIN`. [`copy_error`](super::error::copy_error) converts the errors of its writer.
@@ -236,6 +297,22 @@ impl WarehouseSession {
         }
         begun
     }
+}
+
+/// Returns the rows among the messages of a simple query.
+fn result_rows(
+    messages: &[SimpleQueryMessage],
+) -> std::result::Result<Vec<ResultRow>, StatementError> {
+    let row = |message: &SimpleQueryMessage| match message {
+        SimpleQueryMessage::Row(row) => {
+            // A text that a system view has cut may end within a character.
+            let fields = (0..row.len()).map(|i| Ok(row.try_get(i)?.map(str::to_owned)));
+            Some(fields.collect::<std::result::Result<ResultRow, _>>())
+        }
+        _ => None,
+    };
+    let rows: std::result::Result<_, _> = messages.iter().filter_map(row).collect();
+    rows.map_err(statement_error)
 }
 
 /// Returns how many rows the statements of a simple query changed or returned.

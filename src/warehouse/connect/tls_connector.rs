@@ -244,11 +244,6 @@ impl TlsConnect<Socket> for TlsConnector {
 }
 
 impl TlsConnector {
-    /// Returns how TLS starts.
-    pub(super) fn negotiation(&self) -> TlsNegotiation {
-        self.negotiation
-    }
-
     fn ssl(&self) -> std::result::Result<Ssl, ErrorStack> {
         // The host is compared with the certificate by the rules of libpq, which are not those of OpenSSL.
         self.connector

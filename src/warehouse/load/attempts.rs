@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::lost_connection::retry_if_lost;
 use super::report::LoadReport;
 use super::source::LoadSource;
 use super::transaction::{CrossAttemptState, LoadTransaction};
@@ -27,7 +28,10 @@ impl WarehouseLoad<'_> {
         let connection = &self.warehouse.connection;
         let started = Instant::now();
         let statements = self.statements(source)?;
-        let mut session = Ok(WarehouseSession::open(connection)?);
+        let mut session = Ok(
+            retry_if_lost(progress, || WarehouseSession::try_open(connection))
+                .map_err(|failure| failure.error)?,
+        );
         let mut state = CrossAttemptState::default();
         let mut failures = FailureCounts::default();
         let mut attempt = 1;
@@ -51,10 +55,7 @@ impl WarehouseLoad<'_> {
             progress.warn(&format!("{}; retrying the load", failure.error));
             std::thread::sleep(delay);
             attempt += 1;
-            session = WarehouseSession::open(connection).map_err(|error| StatementError {
-                class: ErrorClass::ConnectionLost,
-                error,
-            });
+            session = WarehouseSession::try_open(connection);
         }
     }
 
@@ -91,7 +92,7 @@ impl WarehouseLoad<'_> {
             (false, ErrorClass::Conflict) => error.with_hint(format!(
                 "{repeat} when the other transaction has finished"
             )),
-            (false, ErrorClass::ConnectionLost) => {
+            (false, ErrorClass::ConnectionLost | ErrorClass::StorageBusy) => {
                 error.with_hint(format!("the warehouse is unchanged; {repeat}"))
             }
             (false, ErrorClass::Fatal) => error,
@@ -104,6 +105,7 @@ impl WarehouseLoad<'_> {
 struct FailureCounts {
     conflicts: u32,
     lost_connections: u32,
+    busy_storage: u32,
 }
 
 impl FailureCounts {
@@ -112,6 +114,7 @@ impl FailureCounts {
         let failures = match failure.class {
             ErrorClass::Conflict => &mut self.conflicts,
             ErrorClass::ConnectionLost => &mut self.lost_connections,
+            ErrorClass::StorageBusy => &mut self.busy_storage,
             ErrorClass::Fatal => return None,
         };
         *failures += 1;
@@ -135,6 +138,7 @@ mod tests {
         let mut is_retried = |class| failures.delay_after(1, &failure(class)).is_some();
         for _ in 0..7 {
             assert!(is_retried(ErrorClass::ConnectionLost));
+            assert!(is_retried(ErrorClass::StorageBusy));
             assert!(is_retried(ErrorClass::Conflict));
         }
         assert!(!is_retried(ErrorClass::ConnectionLost));

@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::lost_connection::retry_if_lost;
+use super::plan::loaded_runs_query;
 use super::preflight::{ensure_mergeable, ensure_refreshable};
 use crate::config::LoadedObjects;
 use crate::error::{Error, Result};
@@ -17,15 +19,6 @@ use crate::warehouse::connect::session::WarehouseSession;
 use crate::warehouse::lock_wait::warn_if_blocked;
 use crate::warehouse::query_result::text_column;
 use crate::warehouse::sql::generator::newest_load_query;
-
-/// Returns the query for the runs in the load history.
-pub(super) fn loaded_runs_query(model: &Model) -> String {
-    let (table, run) = (
-        model.load_history.name,
-        model.history_column(EngineValue::Run),
-    );
-    format!("SELECT DISTINCT {run} FROM {table}")
-}
 
 /// Returns the query for the objects in the load history, with their kinds and versions.
 fn loaded_objects_query(model: &Model) -> String {
@@ -67,7 +60,8 @@ impl fmt::Display for NewestLoad {
 /// Checks the tables of a warehouse, and returns what was loaded into it.
 ///
 /// # Errors
-/// Returns an error if the warehouse cannot be reached, or if its tables do not match or have lost their rows.
+/// Returns an error if the warehouse cannot be reached, if its tables do not match or have lost their rows, or if the user
+/// may not load into them.
 pub(crate) fn loaded_before(
     warehouse: &WarehouseConfig,
     progress: &dyn Observer,
@@ -131,14 +125,18 @@ pub(super) fn query_runs(
 fn query_warehouse<T>(
     warehouse: &WarehouseConfig,
     progress: &dyn Observer,
-    query: impl FnOnce(&mut WarehouseSession) -> std::result::Result<T, StatementError>,
+    query: impl Fn(&mut WarehouseSession) -> std::result::Result<T, StatementError>,
 ) -> Result<T> {
     let _span = tracing::info_span!("load_history", warehouse = %warehouse.connection).entered();
-    let mut session = WarehouseSession::open(&warehouse.connection)?;
-    let load_error = |failure: StatementError| {
-        Error::failed(format!("cannot load into {}", warehouse.connection))
-            .with_source(failure.error)
+    let load_error = |failure: StatementError| StatementError {
+        error: Error::failed(format!("cannot load into {}", warehouse.connection))
+            .with_source(failure.error),
+        ..failure
     };
-    // In Redshift a lock on a table blocks readers too.
-    warn_if_blocked(progress, || query(&mut session)).map_err(load_error)
+    let queried = retry_if_lost(progress, || {
+        let mut session = WarehouseSession::try_open(&warehouse.connection)?;
+        // In Redshift a lock on a table blocks readers too.
+        warn_if_blocked(progress, || query(&mut session)).map_err(load_error)
+    });
+    queried.map_err(|failure| failure.error)
 }

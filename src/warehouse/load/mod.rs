@@ -7,7 +7,8 @@
 //! - `warehouse_load` names the warehouse, and `mode` says whether the rows there are kept. `source` defines where the rows
 //!   come from: `dataset_source` has those of a dataset. `plan` lists the statements of the transaction, and `attempts`
 //!   repeats it until it is committed.
-//! - `preflight` checks the tables before a load, and `history` tells what was loaded before.
+//! - `preflight` checks the tables before a load, and `privileges` whether its user may run its statements. `history` tells
+//!   what was loaded before. `lost_connection` repeats what a server that restarts has interrupted.
 //! - `transaction` runs the statements, `staging` fills the staging tables by `pg_copy_encoder`, and `verify` checks the
 //!   merged rows.
 //! - `change_counts` counts the effect on each table, which `report` returns.
@@ -16,10 +17,12 @@ mod attempts;
 mod change_counts;
 mod dataset_source;
 mod history;
+mod lost_connection;
 mod mode;
 pub(crate) mod pg_copy_encoder;
 mod plan;
 mod preflight;
+mod privileges;
 mod report;
 mod source;
 mod staging;

@@ -1,10 +1,9 @@
 //! Plans the transaction of a load: the statements in order, which are complete before a connection is opened.
 
-use super::history::loaded_runs_query;
 use super::mode::LoadMode;
 use crate::error::Result;
-use crate::model::TableSchema;
 use crate::model::sparkify::SPARKIFY;
+use crate::model::{EngineValue, Model, TableSchema};
 use crate::warehouse::dialect::Dialect;
 use crate::warehouse::iam_role::IamRole;
 use crate::warehouse::sql::generator::{
@@ -54,6 +53,15 @@ pub(crate) fn load_statements(
     }
     statements.push(commit_statement());
     Ok(statements)
+}
+
+/// Returns the query for the runs in the load history.
+pub(super) fn loaded_runs_query(model: &Model) -> String {
+    let (table, run) = (
+        model.load_history.name,
+        model.history_column(EngineValue::Run),
+    );
+    format!("SELECT DISTINCT {run} FROM {table}")
 }
 
 /// What the COPY statements of a dataset depend on.

@@ -1,5 +1,9 @@
 //! Checks the tables of a warehouse before a load.
 
+use std::collections::HashSet;
+
+use super::mode::LoadMode;
+use super::privileges::ensure_privileges;
 use crate::model::TableSchema;
 use crate::warehouse::catalog::{
     Catalog, check_schema, missing_tables, read_catalog, schema_mismatch,
@@ -12,11 +16,13 @@ use crate::warehouse::upgrade::find_outdated_table;
 /// Checks that a dataset can be merged with the rows in the tables.
 ///
 /// # Errors
-/// Returns an error if a table is missing, does not match or has lost its rows, or if a query fails.
+/// Returns an error if a table is missing, does not match or has lost its rows, if the user lacks a privilege, or if a
+/// query fails.
 pub(super) fn ensure_mergeable(
     session: &mut WarehouseSession,
 ) -> std::result::Result<(), StatementError> {
     let catalog = read_matching_catalog(session)?;
+    ensure_privileges(session, &LoadMode::Incremental, &catalog)?;
     if let Some(lost) = find_lost_table(session, &catalog)? {
         return Err(fatal(lost));
     }
@@ -30,12 +36,16 @@ pub(super) fn ensure_mergeable(
 /// Checks that the tables can be filled again by a full refresh, and returns those that it has to create.
 ///
 /// # Errors
-/// Returns an error if a table does not match, if tables are missing although the others are empty, or if a query
-/// fails.
+/// Returns an error if a table does not match, if tables are missing although the others are empty, if the user lacks a
+/// privilege, or if a query fails.
 pub(super) fn ensure_refreshable(
     session: &mut WarehouseSession,
 ) -> std::result::Result<Vec<&'static TableSchema>, StatementError> {
     let catalog = read_matching_catalog(session)?;
+    let full_refresh = LoadMode::FullRefresh {
+        runs_before: HashSet::new(),
+    };
+    ensure_privileges(session, &full_refresh, &catalog)?;
     if find_lost_table(session, &catalog)?.is_some() {
         return Ok(missing_tables(&catalog));
     }

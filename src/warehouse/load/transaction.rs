@@ -99,8 +99,9 @@ impl<'a> LoadTransaction<'a> {
                 .start_phase(&statement_summary(&statement.sql), None);
         }
         match statement.effect {
-            Effect::Begin
-            | Effect::Create(_)
+            // The LOCK must follow directly: the first query of a transaction chooses its snapshot.
+            Effect::Begin => self.session.begin()?,
+            Effect::Create(_)
             | Effect::Alter(_)
             | Effect::Drop(_)
             | Effect::Temporary
@@ -149,10 +150,7 @@ impl<'a> LoadTransaction<'a> {
 
     fn execute(&mut self, statement: &Statement) -> Result<()> {
         let rows = execute_statement(self.session, statement, self.progress)?;
-        // The LOCK must follow BEGIN directly: the first query of a transaction chooses its snapshot.
-        if !matches!(statement.effect, Effect::Begin) {
-            self.session.log_query_id();
-        }
+        self.session.log_query_id();
         record_effect(&mut self.state.changes, statement.effect, rows);
         Ok(())
     }

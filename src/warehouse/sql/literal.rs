@@ -1,4 +1,4 @@
-//! Quotes literals.
+//! Quotes literals and names.
 
 use crate::error::{Error, Result};
 
@@ -25,6 +25,11 @@ pub(crate) fn portable_literal(text: &str) -> String {
     parts.collect::<Vec<_>>().join(" || CHR(92) || ")
 }
 
+/// Quotes the name of a column or of another object.
+pub(crate) fn quote_identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -35,6 +40,11 @@ mod tests {
             quote_literal(text).unwrap_err();
         }
         assert_eq!(quote_literal("'; --").unwrap(), "'''; --'");
+    }
+
+    #[test]
+    fn quotes_in_names_are_doubled() {
+        assert_eq!(quote_identifier("a \"b\""), "\"a \"\"b\"\"\"");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::clean_command::fixture::{
     OUT_URL, clean_json, run_entry_json, run_id, server_with_out_dir, write_complete_run,
     write_published_runs, write_run_file, write_unfinished_run,
 };
-use crate::support::sample_bucket::run_sparkify;
+use crate::support::sample_bucket::{run_sparkify, write_file};
 
 #[test]
 fn abandoned_multipart_uploads_are_aborted() {
@@ -168,6 +168,9 @@ fn missing_permission_is_named() {
         let (server, out_dir) =
             server_with_out_dir(FaultPlan::new().always(RequestMatcher::operation(kind), denied));
         write_unfinished_run(&out_dir, &abandoned);
+        if kind == S3Operation::Get {
+            write_file(&out_dir, "latest.json", "{}");
+        }
         let key = format!("dataset/{abandoned}/songs/part-00001.parquet");
         SdkClient::new(&server).create_upload("music", &key);
         server.backdate(&out_dir.join(&abandoned), Duration::from_secs(30 * 3600));

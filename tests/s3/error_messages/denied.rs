@@ -13,7 +13,7 @@ use crate::error_messages::fixture::{
     list_songs, put_songs_part, run_with_json,
 };
 use crate::support::commands::sparkify;
-use crate::support::sample_bucket::{RUN_ARGS, run_sparkify, server_with_input};
+use crate::support::sample_bucket::{RUN_ARGS, run_sparkify, server_with_input, write_file};
 
 #[test]
 fn missing_bucket_is_named() {
@@ -31,7 +31,8 @@ fn missing_bucket_is_named() {
         "check the bucket name",
     ];
     assert_fails(&mut sparkify(&server, &arguments), 1, &words);
-    assert_eq!(server.request_count(&RequestMatcher::any()), 1);
+    // A HEAD, whose response does not tell why it failed, and a listing.
+    assert_eq!(server.request_count(&RequestMatcher::any()), 2);
 
     let arguments = [&RUN_ARGS[..6], &["--out=s3://no-such/dataset", "--json"]].concat();
     let words = [
@@ -40,6 +41,8 @@ fn missing_bucket_is_named() {
         words[2],
     ];
     assert_fails(&mut sparkify(&server, &arguments), 1, &words);
+    // It was found before the work.
+    assert_eq!(server.request_count(&get_log()), 0);
 
     let words = ["cannot list s3://no-such/", "NoSuchBucket", words[2]];
     run_sparkify(&server, &["clean", "s3://no-such/dataset"]).assert_failure(1, &words);
@@ -78,6 +81,7 @@ fn denied_latest_json_read_fails_before_reading_input() {
     let latest = RequestMatcher::operation(S3Operation::Get).with_key_suffix("latest.json");
     let denied = Fault::Error(S3ErrorResponse::access_denied());
     let server = server_with_input(FaultPlan::new().always(latest, denied));
+    write_file(&server.bucket("music"), "dataset/latest.json", "{}");
     let words = [
         "cannot read s3://music/dataset/latest.json: AccessDenied",
         "s3:GetObject and s3:ListBucket",
@@ -89,8 +93,8 @@ fn denied_latest_json_read_fails_before_reading_input() {
     );
     assert_eq!(
         server.objects("music").len(),
-        2,
-        "objects other than the input"
+        3,
+        "objects other than the input and latest.json"
     );
 }
 
@@ -174,7 +178,7 @@ fn wrong_secret_key_fails_on_first_request() {
         1,
         &words,
     );
-    assert_eq!(server.request_count(&RequestMatcher::any()), 1);
+    assert_eq!(server.request_count(&RequestMatcher::any()), 2);
 }
 
 #[test]

@@ -41,7 +41,7 @@ pub fn assert_fails_without_retry(
 }
 
 pub fn list_songs() -> RequestMatcher {
-    RequestMatcher::operation(S3Operation::List).with_key_suffix("songs")
+    RequestMatcher::operation(S3Operation::List).with_key_suffix("songs/")
 }
 
 pub fn get_log() -> RequestMatcher {

@@ -75,7 +75,7 @@ fn recovered_errors_print_nothing() {
     let faults = once(
         FaultPlan::new(),
         S3Operation::List,
-        "songs",
+        "songs/",
         S3ErrorResponse::slow_down(),
     );
     let faults = once(

@@ -228,3 +228,48 @@ fn full_refresh_handles_foreign_references_and_partitions() {
         &warehouse.dataset_tables("dataset"),
     );
 }
+
+/// Comments on keys and on their indexes outlive the keys, and indexes stay in their tablespace.
+#[test]
+fn comments_and_tablespaces_of_keys_are_kept() {
+    let warehouse = warehouse_with_dataset(WarehouseKind::Postgres);
+    let mut client = warehouse.admin_client();
+    let database = &warehouse.database().name;
+    for sql in [
+        "SET allow_in_place_tablespaces = on".to_owned(),
+        format!("CREATE TABLESPACE other_{database} LOCATION ''"),
+    ] {
+        client.batch_execute(&sql).unwrap();
+    }
+    client
+        .batch_execute(&format!(
+            "ALTER DATABASE {database} SET default_tablespace = 'other_{database}';
+             COMMENT ON CONSTRAINT songplays_pkey ON songplays IS 'it''s \\ the key';
+             COMMENT ON INDEX songplays_pkey IS 'its index';
+             COMMENT ON INDEX time_pkey IS 'the other index';
+             COMMENT ON CONSTRAINT songplays_user ON songplays IS 'who listened'"
+        ))
+        .unwrap();
+    let mut keys = || -> Vec<String> {
+        let query = "SELECT concat_ws(', ', c.conname, obj_description(c.oid, 'pg_constraint'),
+                 obj_description(i.oid, 'pg_class'), i.reltablespace)
+             FROM pg_constraint c LEFT JOIN pg_class i ON i.oid = c.conindid AND c.contype = 'p'
+             WHERE c.connamespace = 'public'::regnamespace ORDER BY 1";
+        let rows = client.query(query, &[]).unwrap();
+        rows.iter().map(|row| row.get(0)).collect()
+    };
+    let before = keys();
+    let described = "songplays_pkey, it's \\ the key, its index, 0";
+    assert!(before.iter().any(|key| key == described), "{before:?}");
+    for more in [&[][..], &["--full-refresh"]] {
+        let mut command = warehouse.warehouse_command(&["load", "--quiet", "--from", "dataset"]);
+        CommandOutput::run(command.args(more)).assert_success();
+        assert_eq!(keys(), before);
+    }
+    for sql in [
+        format!("ALTER DATABASE {database} RESET default_tablespace"),
+        format!("DROP TABLESPACE other_{database}"),
+    ] {
+        client.batch_execute(&sql).unwrap();
+    }
+}

@@ -3,5 +3,5 @@
 
 mod batches;
 mod constraints;
-mod fixture;
+pub(crate) mod fixture;
 mod tables;

@@ -3,6 +3,7 @@
 pub mod config_sources;
 pub mod scripted_server;
 pub mod table_rows;
+pub mod tcp_proxy;
 pub mod test_warehouse;
 
 /// Defines two tests for each function, one on PostgreSQL and one on the Redshift simulator. The functions take a

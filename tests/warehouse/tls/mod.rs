@@ -11,6 +11,7 @@ mod negotiation;
 mod tls_server;
 
 use std::fs;
+use std::io::{Read, Write};
 use std::net::Ipv4Addr;
 use std::path::Path;
 
@@ -18,13 +19,16 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType,
     date_time_ymd,
 };
-use sparkify::internals::warehouse::connect::WarehouseSession;
+use sparkify::internals::warehouse::connect::{WarehouseSession, copy_error};
 use testkit::postgres_server::{
-    PostgresServer, PostgresServerOptions, SUPERUSER_PASSWORD, TestDatabase, shared_server,
+    PostgresServer, PostgresServerOptions, SUPERUSER, SUPERUSER_PASSWORD, TestDatabase,
+    shared_server,
 };
 
 use crate::login_errors::assert_open_fails;
 use crate::support::config_sources::ConfigSources;
+use crate::support::scripted_server::{read_untagged_message, serve_connections};
+use crate::support::tcp_proxy::{TcpProxy, free_port};
 
 /// A certificate authority.
 struct CertificateAuthority(CertifiedIssuer<'static, KeyPair>);
@@ -59,6 +63,64 @@ impl CertificateAuthority {
         fs::write(path, self.0.pem()).unwrap();
         path.to_str().unwrap().to_owned()
     }
+}
+
+/// A connection that ends without the message that ends TLS is explained in words, and not by a page for programmers.
+#[test]
+fn cut_connections_name_no_web_page() {
+    let authority = CertificateAuthority::new("Authority");
+    let server = authority.start_server(None, 2100);
+    let database = server.create_database();
+    let proxy = TcpProxy::start(free_port(), server.port);
+    let url = format!(
+        "postgres://{SUPERUSER}@127.0.0.1:{}/{}?sslmode=require",
+        proxy.port(),
+        database.name
+    );
+    let config = ConfigSources::from_url(&url)
+        .with_env("PGPASSWORD", SUPERUSER_PASSWORD)
+        .connection_config();
+    let mut session = WarehouseSession::open(&config).unwrap();
+    session
+        .execute("CREATE TEMP TABLE numbers (number INTEGER)")
+        .unwrap();
+    let mut copy = session.copy_in("COPY numbers FROM STDIN").unwrap();
+    proxy.cut_connections();
+    let error = loop {
+        if let Err(error) = copy.write_all(&b"1\n".repeat(10_000)) {
+            break copy_error(error);
+        }
+    };
+    drop(copy);
+    let later = session.execute("SELECT 1").unwrap_err();
+    let mut session = WarehouseSession::open(&config).unwrap();
+    proxy.cut_connections();
+    let waiting = session.execute("SELECT 1").unwrap_err();
+    for failure in [error, later, waiting] {
+        let line = failure.error.to_string();
+        assert!(
+            line.starts_with("the connection to the warehouse was lost"),
+            "{line}"
+        );
+        assert!(
+            !line.contains("http") && !line.contains("docs.rs"),
+            "{line}"
+        );
+    }
+    // The server ends the connection within the handshake.
+    let port = serve_connections(|mut connection| {
+        read_untagged_message(&mut connection);
+        connection.write_all(b"S").unwrap();
+        let mut hello = [0; 64];
+        let _ = connection.read(&mut hello);
+    });
+    let url = format!("postgres://me@127.0.0.1:{port}/d?sslmode=require");
+    let config = ConfigSources::from_url(&url).connection_config();
+    let error = WarehouseSession::open(&config).err().unwrap().to_string();
+    assert!(
+        !error.contains("http") && !error.contains("docs.rs"),
+        "{error}"
+    );
 }
 
 /// The outcome of a connection: open with TLS, open without TLS, or an error with these words.
@@ -201,7 +263,7 @@ fn ca_certificate_is_accepted_as_server_certificate() {
 fn root_file_without_certificates_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("roots.pem");
-    let url = format!("redshift://me@h?sslrootcert={}", path.display());
+    let url = format!("redshift://me@127.0.0.1?sslrootcert={}", path.display());
     let config = ConfigSources::from_url(&url).connection_config();
     for text in [
         None,

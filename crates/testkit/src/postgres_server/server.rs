@@ -178,13 +178,13 @@ fn restrict_to_owner(key: &Path) {
 }
 
 /// Returns a port that was free when checked.
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     listener.local_addr().unwrap().port()
 }
 
 /// Returns whether the supervisor reports that its last task is done.
-fn is_ready(output: &mut BufReader<ChildStdout>) -> bool {
+pub(super) fn is_ready(output: &mut BufReader<ChildStdout>) -> bool {
     let mut line = String::new();
     output.read_line(&mut line).unwrap();
     line == "ready\n"

@@ -11,6 +11,7 @@ use s3s::crypto::{Checksum, Md5};
 use s3s::{S3Result, s3_error};
 
 use crate::dir_contents::list_remaining_files;
+use crate::s3_server::directory_bucket::{is_directory_bucket, opaque_etag};
 
 /// The directory of the buckets.
 pub struct BucketDir {
@@ -72,7 +73,7 @@ impl BucketDir {
             let marked = self.folder_markers.lock().unwrap().contains(&marker);
             return Ok(marked.then(ObjectMeta::empty));
         }
-        Ok(self.file_meta(&path))
+        Ok(self.file_meta(bucket, &path))
     }
 
     /// Returns all objects of a bucket whose keys begin with `prefix`.
@@ -83,7 +84,7 @@ impl BucketDir {
         for key in list_remaining_files(&folder.join(parent_prefix)) {
             let key = format!("{parent_prefix}{key}");
             if key.starts_with(prefix)
-                && let Some(object) = self.file_meta(&folder.join(&key))
+                && let Some(object) = self.file_meta(bucket, &folder.join(&key))
             {
                 objects.insert(key, object);
             }
@@ -105,7 +106,7 @@ impl BucketDir {
         }
     }
 
-    fn file_meta(&self, path: &Path) -> Option<ObjectMeta> {
+    fn file_meta(&self, bucket: &str, path: &Path) -> Option<ObjectMeta> {
         let metadata = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
         let stamp = file_stamp(&metadata);
         let recorded = self.etags.lock().unwrap().get(path).cloned();
@@ -117,6 +118,10 @@ impl BucketDir {
                 self.etags.lock().unwrap().insert(path.to_owned(), recorded);
                 etag
             }
+        };
+        let etag = match is_directory_bucket(bucket) {
+            true => opaque_etag(&etag),
+            false => etag,
         };
         Some(ObjectMeta {
             size: metadata.len(),

@@ -10,18 +10,28 @@ use hyper::{Method, Request, Response};
 use s3s::Body;
 use s3s::service::S3Service;
 
+use crate::s3_server::directory_bucket::{self, is_directory_bucket};
+use crate::s3_server::error_response::S3ErrorResponse;
 use crate::s3_server::faults::{Fault, FaultPlan, InjectedFault};
+use crate::s3_server::policy::Policy;
 use crate::s3_server::request::RecordedRequest;
 use crate::s3_server::request_log::{InFlightGet, RequestLog};
 use crate::s3_server::truncated_body::{AfterTruncation, TruncatableBody, fraction_of};
+use crate::s3_server::virtual_host;
 
 /// Answers requests, or injects a fault instead.
 pub struct FaultProxy {
     pub s3: S3Service,
+    /// The same server for requests without a signature.
+    pub unsigned_s3: S3Service,
     pub faults: FaultPlan,
     pub request_log: Arc<RequestLog>,
     pub buckets: PathBuf,
 }
+
+/// Marks a request whose signature cannot be checked, because it was rewritten.
+#[derive(Clone)]
+struct UnverifiedSignature;
 
 /// The connection is to be closed without a response.
 #[derive(Debug)]
@@ -39,8 +49,11 @@ impl FaultProxy {
     /// Answers a request, or injects the fault that is planned for it.
     pub async fn handle(
         &self,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
     ) -> Result<Response<TruncatableBody>, ConnectionClosed> {
+        if virtual_host::move_bucket_to_path(&mut request) {
+            request.extensions_mut().insert(UnverifiedSignature);
+        }
         let recorded = RecordedRequest::from_http(&request);
         let in_flight = self.request_log.record_request(&recorded);
         let Some(InjectedFault {
@@ -94,8 +107,27 @@ impl FaultProxy {
         &self,
         request: Request<Incoming>,
     ) -> Result<Response<Body>, ConnectionClosed> {
-        let request = request.map(Body::from);
-        self.s3.call(request).await.map_err(|_| ConnectionClosed)
+        let mut request = request.map(Body::from);
+        let recorded = RecordedRequest::from_http(&request);
+        let is_denied = |policy: &Policy| !policy.allows(&recorded, &self.buckets);
+        if self.faults.policy().is_some_and(is_denied) {
+            // If the upload were not read, the response would be lost with the connection.
+            let _ = request.into_body().collect().await;
+            return Ok(S3ErrorResponse::access_denied().response());
+        }
+        let is_directory_bucket = is_directory_bucket(&recorded.bucket);
+        if is_directory_bucket && let Some(response) = directory_bucket::intercept(&recorded) {
+            let _ = request.into_body().collect().await;
+            return Ok(response);
+        }
+        let is_unverified = request.extensions().get::<UnverifiedSignature>().is_some();
+        let s3 = if is_directory_bucket || is_unverified {
+            directory_bucket::remove_signature(request.headers_mut());
+            &self.unsigned_s3
+        } else {
+            &self.s3
+        };
+        s3.call(request).await.map_err(|_| ConnectionClosed)
     }
 
     /// Reads part of an upload, or sends part of a response.

@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::s3_server::error_response::S3ErrorResponse;
+use crate::s3_server::policy::Policy;
 use crate::s3_server::request::{RecordedRequest, RequestMatcher};
 
 /// A kind of fault.
@@ -45,6 +46,8 @@ pub struct FaultPlan {
     random: Option<RandomFaults>,
     page_size: Option<i32>,
     undeletable_suffix: Option<String>,
+    policy: Option<Policy>,
+    ignores_encoding_type: bool,
 }
 
 struct FaultRule {
@@ -129,6 +132,28 @@ impl FaultPlan {
     pub fn deny_delete(mut self, suffix: &str) -> Self {
         self.undeletable_suffix = Some(suffix.to_owned());
         self
+    }
+
+    /// Denies what the policy does not allow.
+    pub fn with_policy(mut self, policy: Policy) -> Self {
+        self.policy = Some(policy);
+        self
+    }
+
+    /// Returns the policy, if there is one.
+    pub fn policy(&self) -> Option<&Policy> {
+        self.policy.as_ref()
+    }
+
+    /// Lists keys as they are, also if a request asks for encoded ones, as some servers do.
+    pub fn ignore_encoding_type(mut self) -> Self {
+        self.ignores_encoding_type = true;
+        self
+    }
+
+    /// Returns whether the server ignores that a request asks for encoded keys.
+    pub fn ignores_encoding_type(&self) -> bool {
+        self.ignores_encoding_type
     }
 
     /// Returns the suffix of keys that cannot be deleted.

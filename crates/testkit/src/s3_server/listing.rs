@@ -2,19 +2,31 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use s3s::dto::{
-    CommonPrefix, ETag, ListObjectsV2Input, ListObjectsV2Output, Object as Listed,
+    CommonPrefix, ETag, EncodingType, ListObjectsV2Input, ListObjectsV2Output, Object as Listed,
     ObjectStorageClass,
 };
 use s3s::{S3Result, s3_error};
 
 use crate::s3_server::bucket_dir::{BucketDir, ObjectMeta};
+use crate::s3_server::directory_bucket::{is_directory_bucket, listing_position};
+
+/// The characters that S3 encodes in listings. It encodes a space as `+`.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'*')
+    .remove(b'/')
+    .remove(b' ');
 
 /// Returns the requested page, with at most `page_size` entries.
 pub fn list_page(
     bucket_dir: &BucketDir,
     input: ListObjectsV2Input,
     page_size: i32,
+    ignores_encoding_type: bool,
 ) -> S3Result<ListObjectsV2Output> {
     let prefix = input.prefix.as_deref().unwrap_or_default();
     let start_after = match &input.continuation_token {
@@ -24,16 +36,34 @@ pub fn list_page(
     let max_keys = input.max_keys.unwrap_or(1000).min(1000);
     let most = usize::try_from(max_keys.min(page_size)).map_err(|_| s3_error!(InvalidArgument))?;
 
+    let is_unordered = is_directory_bucket(&input.bucket);
+    let encoding_type = input.encoding_type.filter(|_| !ignores_encoding_type);
     let mut contents = Vec::new();
     let mut prefixes: Vec<String> = Vec::new();
     let mut last = None;
     let mut is_truncated = false;
-    for (key, object) in bucket_dir.objects(&input.bucket, prefix)? {
-        let rollup = common_prefix(&key, prefix, input.delimiter.as_deref());
+    let position = |key: &String| match is_unordered {
+        true => (listing_position(key), key.clone()),
+        false => (0, key.clone()),
+    };
+    let objects = bucket_dir.objects(&input.bucket, prefix)?;
+    let mut entries: Vec<_> = objects
+        .into_iter()
+        .map(|(key, object)| {
+            let rollup = common_prefix(&key, prefix, input.delimiter.as_deref());
+            (
+                position(rollup.as_ref().unwrap_or(&key)),
+                rollup,
+                key,
+                object,
+            )
+        })
+        .collect();
+    entries.sort_by(|(a, ..), (b, ..)| a.cmp(b));
+    for (entry_position, rollup, key, object) in entries {
         let entry = rollup.as_ref().unwrap_or(&key);
-        if prefixes.last() == Some(entry)
-            || start_after.as_ref().is_some_and(|after| entry <= after)
-        {
+        let is_before = |after| entry_position <= position(after);
+        if prefixes.last() == Some(entry) || start_after.as_ref().is_some_and(is_before) {
             continue;
         }
         if contents.len() + prefixes.len() == most {
@@ -47,8 +77,16 @@ pub fn list_page(
         }
     }
 
+    let encode = |key: String| match encoding_type {
+        Some(_) => encode_key(&key),
+        None => key,
+    };
+    for object in &mut contents {
+        let Listed { key, .. } = object;
+        *key = key.take().map(encode);
+    }
     let prefixes = prefixes.into_iter().map(|prefix| CommonPrefix {
-        prefix: Some(prefix),
+        prefix: Some(encode(prefix)),
     });
     let prefixes: Vec<CommonPrefix> = prefixes.collect();
     Ok(ListObjectsV2Output {
@@ -62,8 +100,11 @@ pub fn list_page(
         common_prefixes: Some(prefixes),
         continuation_token: input.continuation_token,
         delimiter: input.delimiter,
+        encoding_type: encoding_type
+            .as_ref()
+            .map(|_| EncodingType::from_static(EncodingType::URL)),
         name: Some(input.bucket),
-        prefix: input.prefix,
+        prefix: input.prefix.map(encode),
         start_after: input.start_after,
         ..ListObjectsV2Output::default()
     })
@@ -74,6 +115,13 @@ fn common_prefix(key: &str, prefix: &str, delimiter: Option<&str>) -> Option<Str
     let delimiter = delimiter?;
     let at = key[prefix.len()..].find(delimiter)?;
     Some(key[..prefix.len() + at + delimiter.len()].to_owned())
+}
+
+/// Returns a key as S3 encodes it for a request with `encoding-type=url`.
+fn encode_key(key: &str) -> String {
+    utf8_percent_encode(key, ENCODED)
+        .to_string()
+        .replace(' ', "+")
 }
 
 fn to_listed(key: String, object: ObjectMeta) -> Listed {

@@ -6,19 +6,29 @@
 //! responses, truncated bodies, stalls, and connections that end before, during or after a request.
 //! `tests/s3_server` states what it imitates.
 //!
-//! It does not simulate: regions and redirects (they are injected as errors), IAM (any signed request may do
-//! anything, except for deletes that a [fault plan](faults::FaultPlan::deny_delete) denies), versions of
-//! objects, encryption, request payment, TLS, or the request limits of a prefix.
+//! A [proxy](forward_proxy) can stand in front of it, and it has a TLS port for the host names of S3.
+//!
+//! A bucket whose name ends in `--x-s3` is a [directory bucket](directory_bucket). A [policy](policy::Policy) limits
+//! what requests may do; without one any signed request may do anything, except for deletes that a
+//! [fault plan](faults::FaultPlan::deny_delete) denies.
+//!
+//! It does not simulate: regions and redirects (they are injected as errors), versions of objects, encryption with keys
+//! of KMS, request payment, or the request limits of a prefix.
 
 pub mod bucket_dir;
+pub mod directory_bucket;
 pub mod error_response;
 pub mod fault_proxy;
 pub mod faults;
+pub mod forward_proxy;
 pub mod listing;
 pub mod pending_uploads;
+pub mod policy;
 pub mod request;
 pub mod request_log;
 pub mod s3_api;
 pub mod sdk_client;
 pub mod server;
+mod tls;
 pub mod truncated_body;
+mod virtual_host;

@@ -17,6 +17,7 @@ pub enum S3Operation {
     AbortUpload,
     ListUploads,
     Delete,
+    CreateSession,
     Other,
 }
 
@@ -30,6 +31,7 @@ pub struct RecordedRequest {
     /// A value that is equal for a request and its retries, also in another run of the test.
     pub fingerprint: String,
     headers: HeaderMap,
+    query: Vec<(String, String)>,
 }
 
 impl RecordedRequest {
@@ -53,7 +55,9 @@ impl RecordedRequest {
             query_param(name).is_some()
         });
         let key = match kind {
-            S3Operation::List => query_param("prefix").unwrap_or_default(),
+            S3Operation::List | S3Operation::ListUploads => {
+                query_param("prefix").unwrap_or_default()
+            }
             _ => key,
         };
         let range = request.headers().get(RANGE);
@@ -64,7 +68,13 @@ impl RecordedRequest {
             bucket: bucket.to_owned(),
             key: key.to_owned(),
             headers: request.headers().clone(),
+            query,
         }
+    }
+
+    /// Returns whether the query has a parameter.
+    pub fn has_query_param(&self, name: &str) -> bool {
+        self.query.iter().any(|(other, _)| other == name)
     }
 
     /// Returns the value of a header.
@@ -83,6 +93,7 @@ fn classify(method: &Method, key: bool, has: &dyn Fn(&str) -> bool) -> S3Operati
         ("GET", true) if !upload => S3Operation::Get,
         ("GET", false) if has("uploads") => S3Operation::ListUploads,
         ("GET", false) if has("list-type") => S3Operation::List,
+        ("GET", false) if has("session") => S3Operation::CreateSession,
         ("HEAD", true) => S3Operation::Head,
         ("PUT", true) if upload => S3Operation::UploadPart,
         ("PUT", true) => S3Operation::Put,

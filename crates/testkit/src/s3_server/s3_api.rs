@@ -18,6 +18,7 @@ use tokio::sync::Mutex;
 use crate::s3_server::bucket_dir::{BucketDir, ObjectMeta};
 use crate::s3_server::listing;
 use crate::s3_server::pending_uploads::PendingUploadRegistry;
+use crate::s3_server::policy::Policy;
 
 /// The S3 API over a local directory.
 pub struct S3Api {
@@ -28,8 +29,12 @@ pub struct S3Api {
     pub page_size: i32,
     /// The suffix of keys that cannot be deleted.
     pub undeletable_suffix: Option<String>,
+    /// What requests may do; `None` for everything.
+    pub policy: Option<Policy>,
+    /// Whether listings have no encoded keys.
+    pub ignores_encoding_type: bool,
     /// Serializes conditional writes.
-    pub conditional_write_lock: Mutex<()>,
+    pub conditional_write_lock: Arc<Mutex<()>>,
 }
 
 type OperationResult<T> = S3Result<S3Response<T>>;
@@ -111,7 +116,12 @@ impl S3 for S3Api {
         &self,
         req: S3Request<ListObjectsV2Input>,
     ) -> OperationResult<ListObjectsV2Output> {
-        let page = listing::list_page(&self.bucket_dir, req.input, self.page_size)?;
+        let page = listing::list_page(
+            &self.bucket_dir,
+            req.input,
+            self.page_size,
+            self.ignores_encoding_type,
+        )?;
         Ok(S3Response::new(page))
     }
 
@@ -297,9 +307,12 @@ impl S3 for S3Api {
         mut req: S3Request<DeleteObjectsInput>,
     ) -> OperationResult<DeleteObjectsOutput> {
         self.bucket_dir.bucket(&req.input.bucket)?;
+        let bucket = req.input.bucket.clone();
         let is_undeletable = |object: &ObjectIdentifier| {
             let end = self.undeletable_suffix.as_deref();
+            let policy = self.policy.as_ref();
             end.is_some_and(|end| object.key.ends_with(end))
+                || policy.is_some_and(|policy| !policy.allows_delete(&bucket, &object.key))
         };
         let objects = req.input.delete.objects.into_iter();
         let (denied, deletable) = objects.partition(is_undeletable);

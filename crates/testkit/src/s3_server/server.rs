@@ -25,6 +25,7 @@ use crate::s3_server::pending_uploads::PendingUploadRegistry;
 use crate::s3_server::request::{RecordedRequest, RequestMatcher};
 use crate::s3_server::request_log::RequestLog;
 use crate::s3_server::s3_api::S3Api;
+use crate::s3_server::tls::acceptor_for;
 
 /// The access key of the only user.
 pub const ACCESS_KEY: &str = "AKIASPARKIFYTESTS000";
@@ -41,6 +42,7 @@ pub struct S3Server {
     bucket_dir: Arc<BucketDir>,
     uploads: Arc<PendingUploadRegistry>,
     request_log: Arc<RequestLog>,
+    service: Arc<FaultProxy>,
     runtime: Option<Runtime>,
     root: TempDir,
 }
@@ -67,19 +69,25 @@ impl S3Server {
         let disk = Arc::new(BucketDir::new(root.path()));
         let uploads = Arc::<PendingUploadRegistry>::default();
         let tally = Arc::<RequestLog>::default();
-        let mut s3 = S3ServiceBuilder::new(S3Api {
+        let conditional_write_lock = Arc::<tokio::sync::Mutex<()>>::default();
+        let api = || S3Api {
             file_system: FileSystem::new(root.path()).unwrap(),
             bucket_dir: disk.clone(),
             uploads: uploads.clone(),
             page_size: faults.page_size(),
             undeletable_suffix: faults.undeletable_suffix().map(str::to_owned),
-            conditional_write_lock: tokio::sync::Mutex::default(),
-        });
+            policy: faults.policy().cloned(),
+            ignores_encoding_type: faults.ignores_encoding_type(),
+            conditional_write_lock: conditional_write_lock.clone(),
+        };
+        let unsigned_s3 = S3ServiceBuilder::new(api()).build();
+        let mut s3 = S3ServiceBuilder::new(api());
         if let Some(auth) = auth {
             s3.set_auth(auth);
         }
         let proxy = FaultProxy {
             s3: s3.build(),
+            unsigned_s3,
             faults,
             request_log: tally.clone(),
             buckets: root.path().to_owned(),
@@ -93,12 +101,14 @@ impl S3Server {
             .block_on(TcpListener::bind(("127.0.0.1", 0)))
             .unwrap();
         let address = listener.local_addr().unwrap();
-        runtime.spawn(accept_connections(listener, Arc::new(proxy)));
+        let service = Arc::new(proxy);
+        runtime.spawn(accept_connections(listener, service.clone()));
         Self {
             address,
             bucket_dir: disk,
             uploads,
             request_log: tally,
+            service,
             runtime: Some(runtime),
             root,
         }
@@ -112,6 +122,31 @@ impl S3Server {
     /// Returns the address as a URL.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Opens another port, for TLS connections to hosts with these names. Returns its address, and the PEM text of the
+    /// authority that signed its certificate.
+    ///
+    /// A host name of S3 names the bucket. The signatures of such requests are not checked.
+    pub fn open_tls_port(&self, host_names: &[&str]) -> (SocketAddr, String) {
+        let (acceptor, authority) = acceptor_for(host_names);
+        let runtime = self.runtime.as_ref().unwrap();
+        let listener = runtime
+            .block_on(TcpListener::bind(("127.0.0.1", 0)))
+            .unwrap();
+        let address = listener.local_addr().unwrap();
+        let service = self.service.clone();
+        runtime.spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (acceptor, service) = (acceptor.clone(), service.clone());
+                tokio::spawn(async move {
+                    if let Ok(stream) = acceptor.accept(stream).await {
+                        serve_connection(TokioIo::new(stream), service).await;
+                    }
+                });
+            }
+        });
+        (address, authority)
     }
 
     /// Creates a bucket if it does not exist, and returns its directory: every file in it is an object,
@@ -211,14 +246,18 @@ async fn accept_connections(listener: TcpListener, proxy: Arc<FaultProxy>) {
         let Ok((stream, _)) = listener.accept().await else {
             continue;
         };
-        proxy.request_log.record_connection();
-        let proxy = proxy.clone();
-        tokio::spawn(async move {
-            let service = service_fn(|request| proxy.handle(request));
-            // Connection errors are expected: most of the tests cause them.
-            let _ = http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
-        });
+        tokio::spawn(serve_connection(TokioIo::new(stream), proxy.clone()));
     }
+}
+
+async fn serve_connection<C>(connection: C, proxy: Arc<FaultProxy>)
+where
+    C: hyper::rt::Read + hyper::rt::Write + Unpin,
+{
+    proxy.request_log.record_connection();
+    let service = service_fn(|request| proxy.handle(request));
+    // Connection errors are expected: most of the tests cause them.
+    let _ = http1::Builder::new()
+        .serve_connection(connection, service)
+        .await;
 }

@@ -10,15 +10,17 @@ pub(super) fn constraint_statements(model: &Model) -> [Statement; 2] {
     let table = Statement::new(
         Effect::Temporary,
         "CREATE TEMP TABLE dropped_constraints (
-    relation   TEXT NOT NULL,
-    name       TEXT NOT NULL,
-    kind       TEXT NOT NULL,
-    definition TEXT NOT NULL
+    relation      TEXT NOT NULL,
+    name          TEXT NOT NULL,
+    kind          TEXT NOT NULL,
+    definition    TEXT NOT NULL,
+    comment       TEXT,
+    index_comment TEXT
 ) ON COMMIT DROP",
     );
     [
         table.with_comment(
-            "Primary and foreign keys that the load drops, and adds again unchanged.",
+            "Primary and foreign keys that the load drops, and adds again unchanged, with their comments.",
         ),
         drop_function(model),
     ]
@@ -35,7 +37,10 @@ BEGIN
     FOR key IN
         SELECT
             c.conrelid::regclass AS relation, c.conname AS name, c.contype AS kind,
-            pg_get_constraintdef(c.oid) AS definition
+            pg_get_constraintdef(c.oid) AS definition,
+            obj_description(c.oid, 'pg_constraint') AS comment,
+            -- A foreign key has the index of the other table here.
+            CASE WHEN c.contype = 'p' THEN obj_description(c.conindid, 'pg_class') END AS index_comment
         FROM pg_constraint c
         JOIN pg_class r ON r.oid = c.conrelid
         JOIN pg_namespace n ON n.oid = r.relnamespace
@@ -58,7 +63,7 @@ BEGIN
                         SELECT FROM pg_publication_tables p
                         WHERE p.schemaname = n.nspname AND p.tablename = r.relname
                     )
-                    -- The definition of a constraint does not include the storage settings of its index.
+                    -- The definition of a constraint does not include the settings of its index.
                     AND NOT EXISTS (
                         SELECT FROM pg_index i
                         JOIN pg_class x ON x.oid = i.indexrelid
@@ -71,8 +76,8 @@ BEGIN
     LOOP
         BEGIN
             EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', key.relation, key.name);
-            INSERT INTO dropped_constraints (relation, name, kind, definition)
-            VALUES (key.relation::TEXT, key.name, key.kind, key.definition);
+            INSERT INTO dropped_constraints (relation, name, kind, definition, comment, index_comment)
+            VALUES (key.relation::TEXT, key.name, key.kind, key.definition, key.comment, key.index_comment);
         EXCEPTION
             -- Another table or view depends on the constraint, so it stays.
             WHEN dependent_objects_still_exist OR object_in_use THEN NULL;
@@ -164,9 +169,24 @@ fn add_constraints() -> [Statement; 2] {
 DECLARE
     key RECORD;
 BEGIN
+    -- The index of a dropped key was in the default tablespace of the database.
+    SET LOCAL default_tablespace = '';
     -- Primary keys come before the foreign keys that refer to them.
-    FOR key IN SELECT relation, name, definition FROM dropped_constraints ORDER BY kind DESC, name LOOP
+    FOR key IN SELECT * FROM dropped_constraints ORDER BY kind DESC, name LOOP
         EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I %s', key.relation, key.name, key.definition);
+        IF key.comment IS NOT NULL THEN
+            EXECUTE format('COMMENT ON CONSTRAINT %I ON %s IS %L', key.name, key.relation, key.comment);
+        END IF;
+        IF key.index_comment IS NOT NULL THEN
+            EXECUTE format(
+                'COMMENT ON INDEX %s IS %L',
+                (
+                    SELECT c.conindid::regclass FROM pg_constraint c
+                    WHERE c.conrelid = key.relation::regclass AND c.conname = key.name
+                ),
+                key.index_comment
+            );
+        END IF;
     END LOOP;
 END $$",
     )

@@ -1,0 +1,82 @@
+//! Reads the profile of the AWS command line that applies to a run.
+
+use std::env;
+
+use aws_config::profile::ProfileSet;
+use aws_types::os_shim_internal::{Env, Fs};
+
+use super::options::AwsOptions;
+use crate::error::{Error, Result};
+
+/// The profile that a flag or `AWS_PROFILE` names, or the default one, with those that it refers to.
+#[derive(Debug)]
+pub(crate) struct AwsProfile {
+    name: String,
+    /// All profiles; `None` if a file of profiles cannot be read, which the credentials provider reports.
+    profiles: Option<ProfileSet>,
+}
+
+impl AwsProfile {
+    /// Loads the profiles.
+    pub(crate) async fn load(options: &AwsOptions) -> Self {
+        #[expect(deprecated, reason = "the default files have no other public name yet")]
+        let files = aws_config::profile::profile_file::ProfileFiles::default();
+        let profiles = aws_config::profile::load(&Fs::real(), &Env::real(), &files, None).await;
+        let from_env = || env::var("AWS_PROFILE").ok().filter(|name| !name.is_empty());
+        let name = options.profile.clone().or_else(from_env);
+        Self {
+            name: name.unwrap_or_else(|| "default".to_owned()),
+            profiles: profiles.ok(),
+        }
+    }
+
+    /// Returns the name of the profile.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns a setting of the profile, unless it is empty.
+    pub(crate) fn get(&self, key: &str) -> Option<&str> {
+        let profile = self.profiles.as_ref()?.get_profile(&self.name)?;
+        profile.get(key).filter(|value| !value.is_empty())
+    }
+
+    /// Returns where a setting of the profile was read, for messages.
+    pub(crate) fn describe_setting(&self, key: &str) -> String {
+        let file = env::var("AWS_CONFIG_FILE").ok();
+        let file = file.filter(|file| !file.is_empty());
+        let file = file.unwrap_or_else(|| "~/.aws/config".to_owned());
+        format!("{key} of profile '{}' in {file}", self.name)
+    }
+
+    /// Returns an error if the profile does not exist.
+    ///
+    /// # Errors
+    /// Returns an error that names the profile.
+    pub(crate) fn ensure_exists(&self) -> Result<()> {
+        match &self.profiles {
+            Some(profiles) if profiles.get_profile(&self.name).is_none() => {
+                Err(Error::failed("cannot use S3")
+                    .with_reason(format!("profile '{}' not found", self.name))
+                    .with_hint("check --profile or AWS_PROFILE, and ~/.aws/config"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns the profile whose SSO session provides the credentials: this one, or one that it takes its source
+    /// credentials from.
+    pub(crate) fn sso_profile(&self) -> Option<&str> {
+        let profiles = self.profiles.as_ref()?;
+        let mut name = self.name.as_str();
+        // Profiles can refer to each other in a circle.
+        for _ in 0..profiles.profiles().count() {
+            let profile = profiles.get_profile(name)?;
+            if profile.get("sso_session").is_some() || profile.get("sso_start_url").is_some() {
+                return Some(name);
+            }
+            name = profile.get("source_profile")?;
+        }
+        None
+    }
+}

@@ -1,0 +1,145 @@
+//! Tells what to do about a failed request, by what is known of the connection.
+
+use super::error::{ErrorResponse, OperationContext, RequestError};
+use crate::aws::error::{no_credentials_hint, no_credentials_reason, sso_login};
+use crate::aws::proxy::ProxyName;
+use crate::error::Error;
+
+/// What hints say of the connection.
+#[derive(Debug)]
+pub(crate) struct ErrorHints {
+    /// The endpoint.
+    pub endpoint: String,
+    /// The proxy in front of it.
+    pub proxy: Option<ProxyName>,
+    /// The profile whose SSO session provides the credentials.
+    pub sso_profile: Option<String>,
+    /// Whether requests have no signature.
+    pub no_sign_request: bool,
+    /// Whether the requester acknowledges that it pays.
+    pub request_payer: bool,
+}
+
+impl ErrorHints {
+    /// Converts an error into a message that names the operation and the number of attempts, with a hint.
+    pub(super) fn to_error(
+        &self,
+        error: &RequestError,
+        operation: &OperationContext,
+        attempts: u32,
+    ) -> Error {
+        let mut why = match error {
+            RequestError::Credentials(why) => {
+                no_credentials_reason(why, self.sso_profile.as_deref())
+            }
+            _ => error.describe(),
+        };
+        if attempts > 1 {
+            why += &format!(" ({attempts} attempts)");
+        }
+        Error::failed(format!("{} {}", operation.error_prefix, operation.url))
+            .with_reason(why)
+            .caused_by(error.clone())
+            .with_optional_hint(self.hint(error, operation))
+    }
+
+    /// Returns what to do about a failed request.
+    fn hint(&self, error: &RequestError, operation: &OperationContext) -> Option<String> {
+        Some(match error {
+            RequestError::Response(response) => return self.response_hint(response, operation),
+            RequestError::Transport(_) | RequestError::TimedOut(_) => self.connection_hint(),
+            RequestError::ProxyAuthentication => match &self.proxy {
+                Some(proxy) => format!("check user and password of the proxy {proxy}"),
+                None => "check user and password of the proxy".to_owned(),
+            },
+            RequestError::Credentials(cause) => {
+                no_credentials_hint(cause, self.sso_profile.as_deref())
+            }
+            RequestError::ObjectChanged => "run again when nothing writes to it".to_owned(),
+            RequestError::Fatal(_) => return None,
+        })
+    }
+
+    fn connection_hint(&self) -> String {
+        let endpoint = &self.endpoint;
+        match &self.proxy {
+            Some(proxy) => format!(
+                "check that the proxy {proxy} is reachable and connects to {endpoint}, or add the host to NO_PROXY"
+            ),
+            None => format!(
+                "check that {endpoint} is reachable, or set --endpoint-url or AWS_ENDPOINT_URL_S3"
+            ),
+        }
+    }
+
+    fn access_hint(&self, operation: &OperationContext) -> String {
+        let permission = operation.permission;
+        if self.no_sign_request {
+            return format!(
+                "the bucket must allow {permission} to everyone; leave out --no-sign-request to use credentials"
+            );
+        }
+        let others = match self.request_payer {
+            true => "",
+            false => {
+                "; use --no-sign-request for a public bucket, --request-payer for a requester-pays bucket"
+            }
+        };
+        format!("the credentials need {permission}{others}")
+    }
+
+    fn response_hint(
+        &self,
+        response: &ErrorResponse,
+        operation: &OperationContext,
+    ) -> Option<String> {
+        let wrong_region = matches!(
+            response.code.as_str(),
+            "PermanentRedirect"
+                | "AuthorizationHeaderMalformed"
+                | "IllegalLocationConstraintException"
+        ) || response.status == 301;
+        if wrong_region {
+            return Some(match &response.bucket_region {
+                Some(region) => {
+                    format!("the bucket is in region {region}: set --region {region} or AWS_REGION")
+                }
+                None => "the bucket is in another region: set --region or AWS_REGION".to_owned(),
+            });
+        }
+        // S3 passes on the message of KMS if access to a key is denied.
+        if response.code.starts_with("KMS.") || response.message.contains(" kms:") {
+            return Some("check the KMS key and its policy (--sse-kms-key-id)".to_owned());
+        }
+        Some(match (response.code.as_str(), response.status) {
+            ("NoSuchBucket", _) => "check the bucket name".to_owned(),
+            ("NoSuchKey", _) | ("", 404) => {
+                "the object was deleted after it was listed: run again when nothing deletes objects"
+                    .to_owned()
+            }
+            ("NoSuchUpload", _) => {
+                "the multipart upload was aborted: run again when neither sparkify clean nor a lifecycle \
+                 rule aborts uploads there"
+                    .to_owned()
+            }
+            ("ExpiredToken" | "TokenRefreshRequired", _) => {
+                let how = self.sso_profile.as_deref().map(sso_login);
+                let how = how.map_or_else(String::new, |command| format!(" ({command})"));
+                format!("refresh the credentials{how} and run again")
+            }
+            ("InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidToken", _) => {
+                "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or --profile"
+                    .to_owned()
+            }
+            ("InvalidObjectState", _) => {
+                "restore the object from its archive, or move it away, and run again".to_owned()
+            }
+            ("RequestTimeTooSkewed", _) => "correct the clock of this machine".to_owned(),
+            ("SlowDown" | "ServiceUnavailable" | "Throttling", _) | ("", 429 | 503) => {
+                "rate limited: lower --requests, or run again later".to_owned()
+            }
+            ("AccessDenied", _) | ("", 403) => self.access_hint(operation),
+            _ => return None,
+        })
+    }
+}

@@ -1,0 +1,219 @@
+//! Checks that the user has the privileges that the statements of a load need.
+
+use std::collections::BTreeMap;
+
+use super::mode::LoadMode;
+use super::plan::load_statements;
+use crate::error::{Error, Result};
+use crate::model::TableSchema;
+use crate::model::sparkify::SPARKIFY;
+use crate::warehouse::catalog::Catalog;
+use crate::warehouse::connect::error::{StatementError, fatal};
+use crate::warehouse::connect::session::{ResultRow, WarehouseSession};
+use crate::warehouse::dialect::Dialect;
+use crate::warehouse::query_result::unexpected_result;
+use crate::warehouse::sql::statement::Effect;
+
+/// Checks that the user may run the statements of a load. A table that does not exist belongs to the user who creates it.
+///
+/// # Errors
+/// Returns an error that names all missing privileges, or one if the query fails.
+pub(super) fn ensure_privileges(
+    session: &mut WarehouseSession,
+    mode: &LoadMode,
+    catalog: &Catalog,
+) -> std::result::Result<(), StatementError> {
+    let dialect = session.dialect();
+    let mut needed = needed_privileges(dialect, mode).map_err(fatal)?;
+    needed.retain(|privilege| catalog.contains_key(privilege.table.name));
+    let rows = session.query(&privileges_query(dialect, &needed))?;
+    match missing_privileges(&needed, &rows).map_err(fatal)? {
+        None => Ok(()),
+        Some(missing) => Err(fatal(missing)),
+    }
+}
+
+/// A privilege on a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Privilege {
+    table: &'static TableSchema,
+    name: &'static str,
+}
+
+/// Returns the privileges that a load needs, table by table.
+fn needed_privileges(dialect: Dialect, mode: &LoadMode) -> Result<Vec<Privilege>> {
+    let statements = load_statements(dialect, "RUN", mode, Vec::new())?;
+    let has = |effect: Effect| {
+        statements
+            .iter()
+            .any(|statement| statement.effect == effect)
+    };
+    let mut needed = Vec::new();
+    for table in SPARKIFY.warehouse_tables() {
+        needed.push(Privilege {
+            table,
+            name: "SELECT",
+        });
+        for (effect, name) in [
+            (Effect::Insert(table), "INSERT"),
+            (Effect::Update(table), "UPDATE"),
+            (Effect::Delete(table), "DELETE"),
+        ] {
+            if has(effect) {
+                needed.push(Privilege { table, name });
+            }
+        }
+    }
+    Ok(needed)
+}
+
+/// Returns the query for the names of the user and the database, whether the user may create temporary tables, and whether
+/// the user has each of the privileges.
+fn privileges_query(dialect: Dialect, needed: &[Privilege]) -> String {
+    let has = |Privilege { table, name }: &Privilege| {
+        let table = table.name;
+        let on_table = format!("has_table_privilege('{table}', '{name}')");
+        match (dialect, *name) {
+            // PostgreSQL also has privileges on columns.
+            (Dialect::Postgres, "SELECT" | "INSERT" | "UPDATE") => {
+                format!("{on_table} OR has_any_column_privilege('{table}', '{name}')")
+            }
+            _ => on_table,
+        }
+    };
+    let columns: Vec<_> = needed.iter().map(has).collect();
+    format!(
+        "SELECT
+    quote_ident(current_user),
+    quote_ident(current_database()),
+    has_database_privilege(current_database(), 'TEMP'),
+    {}",
+        columns.join(",\n    ")
+    )
+}
+
+/// Returns the error for the privileges that the result of the query lacks.
+fn missing_privileges(needed: &[Privilege], rows: &[ResultRow]) -> Result<Option<Error>> {
+    let unreadable = || unexpected_result("the privileges of the user");
+    let [row] = rows else {
+        return Err(unreadable());
+    };
+    let [
+        Some(user),
+        Some(database),
+        Some(may_create_temporary),
+        on_tables @ ..,
+    ] = row.as_slice()
+    else {
+        return Err(unreadable());
+    };
+    if on_tables.len() != needed.len() {
+        return Err(unreadable());
+    }
+    let is_granted = |field: &str| matches!(field, "t" | "true");
+    let mut by_table: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (privilege, field) in needed.iter().zip(on_tables) {
+        if is_granted(field.as_deref().ok_or_else(unreadable)?) {
+            continue;
+        }
+        match by_table.last_mut() {
+            Some((table, names)) if *table == privilege.table.name => names.push(privilege.name),
+            _ => by_table.push((privilege.table.name, vec![privilege.name])),
+        }
+    }
+    // Tables that lack the same privileges are in one GRANT.
+    let mut missing: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for (table, names) in by_table {
+        missing.entry(names.join(", ")).or_default().push(table);
+    }
+    let missing = missing
+        .into_iter()
+        .map(|(names, tables)| format!("{names} ON {}", tables.join(", ")));
+    let temporary = format!("TEMPORARY ON DATABASE {database}");
+    let temporary = (!is_granted(may_create_temporary)).then_some(temporary);
+    let missing: Vec<String> = temporary.into_iter().chain(missing).collect();
+    if missing.is_empty() {
+        return Ok(None);
+    }
+    let grants: Vec<_> = missing
+        .iter()
+        .map(|privileges| format!("GRANT {privileges} TO {user}"))
+        .collect();
+    Ok(Some(
+        Error::failed(format!("user {user} lacks privileges that a load needs"))
+            .with_hint(format!("ask for {}", grants.join("; "))),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::model::sparkify::{LOAD_HISTORY, SONGPLAYS, TIME, USERS};
+
+    fn names(mode: &LoadMode, table: &TableSchema) -> Vec<&'static str> {
+        let needed = needed_privileges(Dialect::Postgres, mode).unwrap();
+        let of_table = needed.iter().filter(|privilege| privilege.table == table);
+        of_table.map(|privilege| privilege.name).collect()
+    }
+
+    #[test]
+    fn privileges_follow_from_the_statements() {
+        let incremental = LoadMode::Incremental;
+        assert_eq!(names(&incremental, &TIME), ["SELECT", "INSERT"]);
+        let full_refresh = LoadMode::FullRefresh {
+            runs_before: HashSet::new(),
+        };
+        for table in SPARKIFY.warehouse_tables() {
+            let names = names(&full_refresh, table);
+            assert!(
+                names.contains(&"INSERT") && names.contains(&"DELETE"),
+                "{names:?}"
+            );
+        }
+    }
+
+    fn needed() -> Vec<Privilege> {
+        let privilege = |table, name| Privilege { table, name };
+        vec![
+            privilege(&USERS, "SELECT"),
+            privilege(&USERS, "INSERT"),
+            privilege(&SONGPLAYS, "SELECT"),
+            privilege(&LOAD_HISTORY, "SELECT"),
+            privilege(&LOAD_HISTORY, "INSERT"),
+        ]
+    }
+
+    fn missing(fields: &str) -> Result<Option<String>> {
+        let row: ResultRow = fields
+            .split_whitespace()
+            .map(|field| (field != "null").then(|| field.to_owned()))
+            .collect();
+        Ok(missing_privileges(&needed(), &[row])?.map(|error| error.to_string()))
+    }
+
+    #[test]
+    fn error_names_all_grants() {
+        assert_eq!(missing("etl music t t t t t t").unwrap(), None);
+        assert_eq!(
+            missing("\"E\" music f f f f true f").unwrap().unwrap(),
+            "user \"E\" lacks privileges that a load needs; ask for GRANT TEMPORARY ON DATABASE music TO \"E\"; \
+             GRANT INSERT ON load_history TO \"E\"; GRANT SELECT ON songplays TO \"E\"; \
+             GRANT SELECT, INSERT ON users TO \"E\""
+        );
+    }
+
+    #[test]
+    fn unreadable_result_is_an_error() {
+        for fields in [
+            "",
+            "etl music t t t t t",
+            "etl music t t t null t t",
+            "etl null t t t t t t",
+        ] {
+            missing(fields).unwrap_err();
+        }
+        missing_privileges(&needed(), &[]).unwrap_err();
+    }
+}
