@@ -14,7 +14,7 @@ use crate::jobs::{LoadTarget, RunJob};
 use crate::observer::Observer;
 use crate::output::ParquetCompression;
 use crate::storage::Location;
-use crate::warehouse::connect::config_file::ConfigFile;
+use crate::warehouse::connect::config_file::{ConfigFile, ConfigValue};
 
 /// Build a dataset from songs and logs
 ///
@@ -234,7 +234,7 @@ struct NamedInFile<'a> {
     /// The flag that takes precedence.
     flag: &'static str,
     key: &'static str,
-    value: Option<&'a String>,
+    value: Option<&'a ConfigValue>,
 }
 
 /// Returns the input at the locations of the flag or, without any, at the one that the file names.
@@ -248,13 +248,14 @@ fn resolve_input(
         return Ok(include.to_input(locations));
     }
     let NamedInFile { flag, key, value } = in_file;
-    let path = file.map_or_else(String::new, |file| file.path.display().to_string());
-    let Some(text) = value else {
+    let Some((file, value)) = file.zip(value) else {
+        let path = file.map_or_else(String::new, |file| file.path.display().to_string());
         return Err(Error::usage(format!("{flag} is missing"))
             .with_reason(format!("{path} has no {key} in [S3]")));
     };
-    let location = Location::parse(text.as_ref()).map_err(|reason| {
-        Error::usage(format!("cannot use {key} of [S3] in {path}")).with_reason(reason)
+    let location = Location::parse(value.value.as_ref()).map_err(|reason| {
+        let source = file.source(value);
+        Error::usage(format!("cannot use {key} in {source}")).with_reason(reason)
     })?;
     Ok(include.to_input(vec![location]))
 }

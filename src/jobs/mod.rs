@@ -41,8 +41,15 @@ pub use schema::{SchemaFormat, schema_document};
 // What the configuration of a job is made of, besides `config`.
 pub use crate::warehouse::WarehouseConfig;
 pub use crate::warehouse::connect::config::{ConnectionConfig, ConnectionFlags};
-pub use crate::warehouse::connect::config_file::ConfigFile;
-pub use crate::warehouse::connect::tls::{RootCerts, TlsConfig, TlsMode};
+pub use crate::warehouse::connect::config_file::{ConfigFile, ConfigValue};
+pub use crate::warehouse::connect::hosts::HostConfig;
+pub use crate::warehouse::connect::keepalives::Keepalives;
+pub use crate::warehouse::connect::target_session::TargetSession;
+pub use crate::warehouse::connect::tls::{
+    ClientCertificate, ClientCertificateMode, RootCerts, TlsConfig, TlsMode, TlsNegotiation,
+    TlsSettings, TlsVersion,
+};
+pub use crate::warehouse::connect::value_source::{ValueSource, ValueSources};
 pub use crate::warehouse::create_tables::{ConfirmDrop, ExistingTableTotals, ExistingTables};
 pub use crate::warehouse::dialect::Dialect;
 pub use crate::warehouse::iam_role::IamRole;

@@ -1,10 +1,14 @@
 //! Connection configuration: the precedence of the sources for every part, and the errors that name the
 //! invalid part.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
+use postgres::config::ChannelBinding;
+use secrecy::ExposeSecret;
 use sparkify::jobs::Dialect;
-use sparkify::jobs::{RootCerts, TlsMode};
+use sparkify::jobs::{Keepalives, RootCerts, TargetSession, TlsMode};
 
 use crate::support::config_sources::ConfigSources;
 
@@ -20,7 +24,33 @@ fn url_is_parsed() {
         ("redshift://me@h:/d", "redshift://me@h:5439/d"),
         ("postgres://me@h", "postgres://me@h:5432/me"),
         ("postgresql://me@h/d", "postgres://me@h:5432/d"),
-        ("postgres://me@", "postgres://me@localhost:5432/me"),
+        ("postgres://me@:7", "postgres://me@localhost:7/me"),
+        (
+            "postgres://me@h,i:7,[::1]/d",
+            "postgres://me@h:5432,i:7,[::1]:5432/d",
+        ),
+        ("postgres://me@h,i/d?port=9", "postgres://me@h:9,i:9/d"),
+        (
+            "postgres:///d?host=h,i&port=7,&user=me",
+            "postgres://me@h:7,i:5432/d",
+        ),
+        ("postgres://me@h:1/d?host=i&dbname=e", "postgres://me@i:1/e"),
+        (
+            "postgres://me@/d?hostaddr=10.0.0.1,::1",
+            "postgres://me@10.0.0.1:5432,[::1]:5432/d",
+        ),
+        (
+            "postgresql://u@ep-cool-1.eu-central-1.aws.neon.tech/neondb?sslmode=require&channel_binding=require",
+            "postgres://u@ep-cool-1.eu-central-1.aws.neon.tech:5432/neondb",
+        ),
+        (
+            "postgresql://postgres.abcd@aws-0-eu-central-1.pooler.supabase.com:6543/postgres?pgbouncer=true",
+            "postgres://postgres.abcd@aws-0-eu-central-1.pooler.supabase.com:6543/postgres",
+        ),
+        (
+            "postgresql://u@/db?host=/cloudsql/project:region:instance",
+            "postgres://u@:5432/db?host=/cloudsql/project:region:instance",
+        ),
         ("postgres://me@:7/d", "postgres://me@localhost:7/d"),
         ("postgres://me@[::1]/d", "postgres://me@[::1]:5432/d"),
         (
@@ -63,7 +93,10 @@ fn url_parameters_are_parsed() {
     assert_eq!(config.dialect, Dialect::Redshift);
     assert_eq!(config.connect_timeout, Some(Duration::from_secs(10)));
     assert_eq!(config.application_name, "sparkify");
-    assert_eq!((config.options, config.password.is_none()), (None, true));
+    assert_eq!(
+        (config.options, config.hosts[0].password.is_none()),
+        (None, true)
+    );
     let config = ConfigSources::from_url("redshift://me@h?connect_timeout=0").connection_config();
     assert_eq!(config.connect_timeout, None);
 }
@@ -74,7 +107,8 @@ fn tls_follows_from_sslmode_and_root_certs() {
     for (url, mode, roots) in [
         ("redshift://me@h", TlsMode::VerifyFull, &system),
         ("postgres://me@h", TlsMode::Prefer, &system),
-        ("postgres://me@h?sslrootcert=f", TlsMode::VerifyFull, &file),
+        ("postgres://me@h?sslrootcert=f", TlsMode::Prefer, &file),
+        ("redshift://me@h?sslrootcert=f", TlsMode::VerifyFull, &file),
         (
             "postgres://me@h?sslrootcert=system",
             TlsMode::VerifyFull,
@@ -214,7 +248,7 @@ fn invalid_setting_is_named() {
         ("jdbc:redshift://h:5439/d", "remove the jdbc: prefix"),
         (
             "redshift://me@h/d?sslmod=require",
-            "unknown parameter 'sslmod'",
+            "unknown parameter 'sslmod'; did you mean sslmode?",
         ),
         ("redshift://me@h/d?sslmode=yes", "sslmode must be disable"),
         (
@@ -226,7 +260,6 @@ fn invalid_setting_is_named() {
             "the port is not a number from 1 to 65535",
         ),
         ("redshift://me@h:65536/d", "the port is not a number"),
-        ("redshift://me@h,i/d", "multiple hosts"),
         ("redshift://me@[::1/d", "missing ] after ["),
         ("redshift://me@[h]/d", "invalid IPv6 address"),
         ("redshift://me@[::1]5/d", "expected : after ]"),
@@ -265,7 +298,51 @@ fn invalid_setting_is_named() {
             "redshift://me@h/d?password=word",
             "must not contain a password",
         ),
+        (
+            "postgres://me@h/d?sslpassword=word",
+            "must not contain a password",
+        ),
         ("redshift://me:wo/rd@h/d", "user or password as %2F"),
+        (
+            "postgres://me@h,i/d?port=1,2,3",
+            "port has 3 entries, but there are 2 hosts",
+        ),
+        (
+            "postgres://me@h,i/d?hostaddr=::1",
+            "hostaddr has 1 entries, but there are 2 hosts",
+        ),
+        (
+            "postgres://me@h/d?hostaddr=name",
+            "hostaddr is not an IP address",
+        ),
+        (
+            "postgres://me@/d?host=%40abstract",
+            "host names an abstract Unix socket",
+        ),
+        (
+            "postgres://me@h/d?target_session_attrs=any1",
+            "target_session_attrs must be any",
+        ),
+        (
+            "redshift://me@h/d?target_session_attrs=standby",
+            "Redshift has no standby servers",
+        ),
+        (
+            "postgres://me@h/d?channel_binding=yes",
+            "channel_binding must be disable, prefer or require",
+        ),
+        (
+            "postgres://me@h/d?load_balance_hosts=yes",
+            "load_balance_hosts must be disable or random",
+        ),
+        (
+            "postgres://me@h/d?keepalives_idle=x",
+            "keepalives_idle is not a number",
+        ),
+        (
+            "postgres://me@h/d?service=s&sslcrl=f",
+            "sslcrl is not supported: certificates are not compared",
+        ),
         ("redshift://me:wo?rd@h/d", "user or password as %2F"),
     ] {
         let error = ConfigSources::from_url(url).resolve_error();
@@ -273,6 +350,13 @@ fn invalid_setting_is_named() {
         assert_eq!(error.exit_code(), 2, "{url}");
     }
     for (name, value, words) in [
+        ("PGHOSTADDR", "many", "PGHOSTADDR is not an IP address"),
+        ("PGCHANNELBINDING", "on", "PGCHANNELBINDING must be disable"),
+        (
+            "PGTARGETSESSIONATTRS",
+            "on",
+            "PGTARGETSESSIONATTRS must be any",
+        ),
         ("PGPORT", "many", "PGPORT is not a number from 1 to 65535"),
         ("PGSSLMODE", "on", "PGSSLMODE must be disable"),
         (
@@ -286,4 +370,126 @@ fn invalid_setting_is_named() {
             .resolve_error();
         assert!(error.to_string().contains(words), "{error}");
     }
+}
+
+/// Every parameter of libpq is honoured or refused by name, never ignored.
+#[test]
+fn parameter_that_is_not_supported_is_refused_by_name() {
+    for (name, variable, value, accepted) in [
+        ("sslcrl", Some("PGSSLCRL"), "f", None),
+        ("sslcrldir", Some("PGSSLCRLDIR"), "f", None),
+        ("sslcompression", Some("PGSSLCOMPRESSION"), "1", Some("0")),
+        ("sslkeylogfile", None, "f", None),
+        ("requiressl", Some("PGREQUIRESSL"), "1", Some("0")),
+        ("requirepeer", Some("PGREQUIREPEER"), "postgres", None),
+        ("require_auth", Some("PGREQUIREAUTH"), "scram-sha-256", None),
+        (
+            "gssencmode",
+            Some("PGGSSENCMODE"),
+            "require",
+            Some("prefer"),
+        ),
+        ("krbsrvname", Some("PGKRBSRVNAME"), "postgres", None),
+        ("gsslib", Some("PGGSSLIB"), "gssapi", None),
+        ("gssdelegation", Some("PGGSSDELEGATION"), "1", Some("0")),
+        (
+            "client_encoding",
+            Some("PGCLIENTENCODING"),
+            "LATIN1",
+            Some("utf8"),
+        ),
+        ("replication", None, "database", Some("false")),
+        (
+            "min_protocol_version",
+            Some("PGMINPROTOCOLVERSION"),
+            "3.2",
+            Some("3.0"),
+        ),
+        (
+            "max_protocol_version",
+            Some("PGMAXPROTOCOLVERSION"),
+            "2.0",
+            Some("latest"),
+        ),
+        ("oauth_issuer", None, "i", None),
+        ("oauth_client_id", None, "i", None),
+        ("oauth_client_secret", None, "i", None),
+        ("oauth_scope", None, "i", None),
+        ("scram_client_key", None, "k", None),
+        ("scram_server_key", None, "k", None),
+        ("servicefile", None, "f", None),
+    ] {
+        let in_url =
+            |value: &str| ConfigSources::from_url(&format!("postgres://me@h/d?{name}={value}"));
+        let error = in_url(value).resolve_error().to_string();
+        let prefix = format!("invalid --warehouse URL: {name} ");
+        assert!(error.starts_with(&prefix), "{error}");
+        if let Some(accepted) = accepted {
+            in_url(accepted).connection_config();
+        }
+        let Some(variable) = variable else { continue };
+        let in_env =
+            |value: &str| ConfigSources::from_url("postgres://me@h/d").with_env(variable, value);
+        let error = in_env(value).resolve_error().to_string();
+        let prefix = format!("invalid environment variable: {variable} ");
+        assert!(error.starts_with(&prefix), "{error}");
+        if let Some(accepted) = accepted {
+            in_env(accepted).connection_config();
+        }
+    }
+}
+
+#[test]
+fn parameters_of_the_connection_are_parsed() {
+    let config = ConfigSources::from_url(
+        "postgres://me@h/d?hostaddr=::1&target_session_attrs=prefer-standby&load_balance_hosts=random&\
+         channel_binding=require&keepalives=0&keepalives_idle=1&keepalives_interval=2&keepalives_count=3&\
+         tcp_user_timeout=4&fallback_application_name=other",
+    )
+    .connection_config();
+    assert_eq!(config.hosts[0].address, Some("::1".parse().unwrap()));
+    assert_eq!(config.target_session, TargetSession::PreferStandby);
+    assert!(config.load_balance);
+    assert_eq!(config.channel_binding, ChannelBinding::Require);
+    let keepalives = Keepalives {
+        enabled: false,
+        idle: Duration::from_secs(1),
+        interval: Duration::from_secs(2),
+        count: 3,
+        user_timeout: Duration::from_millis(4),
+    };
+    assert_eq!(config.keepalives, keepalives);
+    assert_eq!(config.application_name, "other");
+}
+
+#[test]
+fn each_host_has_its_own_line_of_the_password_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("passwords");
+    fs::write(&path, "# ours\nh:*:*:*:one\ni:5433:*:*:two\n").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    let url = format!("postgres://me@h,i:5433,j/d?passfile={}", path.display());
+    let config = ConfigSources::from_url(&url).connection_config();
+    let passwords = config.hosts.iter().map(|host| {
+        let password = host.password.as_ref()?.expose_secret();
+        Some((password, host.password_source.as_ref()?.to_string()))
+    });
+    let line = |line: u32| format!("{}, line {line}", path.display());
+    assert_eq!(
+        passwords.collect::<Vec<_>>(),
+        [Some(("one", line(2))), Some(("two", line(3))), None]
+    );
+}
+
+#[test]
+fn defaults_of_a_session_become_options() {
+    let config = ConfigSources::from_url("postgres://me@h/d")
+        .with_env("PGTZ", "Europe/Berlin")
+        .with_env("PGDATESTYLE", "German, DMY")
+        .with_env("PGOPTIONS", "-c work_mem=64MB")
+        .connection_config();
+    assert_eq!(
+        config.options.as_deref(),
+        Some(r"-c datestyle=German,\ DMY -c timezone=Europe/Berlin -c work_mem=64MB")
+    );
 }

@@ -1,7 +1,9 @@
 //! Connecting and logging in, and the one-line message for each failure.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -116,16 +118,14 @@ fn url_scheme_must_match_server() {
 #[test]
 fn login_error_quotes_server_and_hints() {
     let config = config_of_database(&shared_server().create_database());
-    let wrong = ConnectionConfig {
-        password: Some(SecretString::from("planted")),
-        ..config.clone()
-    };
+    let planted = SecretString::from("planted");
+    let wrong = config.clone().with_password(Some(planted));
     assert_open_fails(
         &wrong,
         &[
             "password authentication failed",
             "28P01",
-            "check the user and the password",
+            "check the user (--warehouse) and the password",
         ],
     );
     let unknown_user = ConnectionConfig {
@@ -133,10 +133,7 @@ fn login_error_quotes_server_and_hints() {
         ..config.clone()
     };
     assert_open_fails(&unknown_user, &["28P01"]);
-    let none = ConnectionConfig {
-        password: None,
-        ..config.clone()
-    };
+    let none = config.clone().with_password(None);
     assert_open_fails(
         &none,
         &[
@@ -159,6 +156,55 @@ fn login_error_quotes_server_and_hints() {
     assert_open_fails(&option, &["work_mem"]);
 }
 
+/// Who is woken by a failed login learns where the wrong value is.
+#[test]
+fn login_error_names_the_sources_of_the_values() {
+    let database = shared_server().create_database();
+    let folder = tempfile::tempdir().unwrap();
+    let [pgpass, services] = ["pgpass", "services"].map(|name| folder.path().join(name));
+    fs::write(&pgpass, "# ours\n*:*:*:*:planted\n").unwrap();
+    fs::set_permissions(&pgpass, fs::Permissions::from_mode(0o600)).unwrap();
+    let port = database.port;
+    let service =
+        format!("[music]\nhost=127.0.0.1\nport={port}\nuser={SUPERUSER}\ndbname=nowhere\n");
+    fs::write(&services, service).unwrap();
+    let dwh = format!(
+        "[CLUSTER]\nHOST=127.0.0.1\nDB_PORT={port}\nDB_USER={SUPERUSER}\nDB_PASSWORD=planted\n"
+    );
+    let [pgpass, services] = [&pgpass, &services].map(|path| path.to_str().unwrap());
+    let from_url = || ConfigSources::from_url(&database.url());
+    for (sources, words) in [
+        (
+            from_url().with_env("PGPASSWORD", "planted"),
+            "check the user (--warehouse) and the password (PGPASSWORD)".to_owned(),
+        ),
+        (
+            from_url().with_env("PGPASSFILE", pgpass),
+            format!("and the password ({pgpass}, line 2)"),
+        ),
+        (
+            ConfigSources::from_url("postgres://").with_file(&dwh),
+            "check the user (dwh.cfg, line 4) and the password (dwh.cfg, line 5)".to_owned(),
+        ),
+        (
+            ConfigSources::from_url("postgres:///?service=music")
+                .with_env("PGSERVICEFILE", services)
+                .with_env("PGPASSWORD", SUPERUSER_PASSWORD),
+            format!("check the database name ({services}, line 5), or create the database"),
+        ),
+        (
+            ConfigSources::from_url("postgres://me@/d").with_env("PGHOST", "no-such-host.invalid"),
+            "host no-such-host.invalid (PGHOST) not found".to_owned(),
+        ),
+        (
+            ConfigSources::from_url("postgres://me@127.0.0.1/d").with_env("PGPORT", "1"),
+            "check host (--warehouse) and port (PGPORT)".to_owned(),
+        ),
+    ] {
+        assert_open_fails(&sources.connection_config(), &[&words]);
+    }
+}
+
 /// Redshift has the same SQLSTATE for a wrong password and for a host that may not connect, and PgBouncer has one for all
 /// errors.
 #[test]
@@ -167,7 +213,7 @@ fn message_tells_which_login_error_it_is() {
         (
             "28000",
             "password authentication failed for user \"me\"",
-            "check the user and the password",
+            "check the user (--warehouse) and the password (PGPASSWORD)",
         ),
         (
             "28000",
@@ -177,7 +223,7 @@ fn message_tells_which_login_error_it_is() {
         (
             "08P01",
             "SASL authentication failed",
-            "check the user and the password",
+            "check the user (--warehouse) and the password (PGPASSWORD)",
         ),
         ("08P01", "no such database: d", "check the database name"),
         (
@@ -230,8 +276,7 @@ fn every_password_method_logs_in() {
     let database = server.create_database();
     let config_for = |user: &str, password: Option<&str>| ConnectionConfig {
         user: user.to_owned(),
-        password: password.map(SecretString::from),
-        ..config_of_database(&database)
+        ..config_of_database(&database).with_password(password.map(SecretString::from))
     };
     for (user, password) in [
         ("trusted", None),
@@ -337,9 +382,12 @@ fn unreachable_and_foreign_servers_are_named() {
     );
 
     let mut config = config_for_port(1);
-    "no-such-host.invalid".clone_into(&mut config.host);
+    "no-such-host.invalid".clone_into(&mut config.hosts[0].host);
     assert_open_fails(
         &config,
-        &["host no-such-host.invalid not found", "check the name"],
+        &[
+            "host no-such-host.invalid (--warehouse) not found",
+            "check the name",
+        ],
     );
 }

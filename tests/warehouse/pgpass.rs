@@ -15,7 +15,8 @@ fn look_up_password(text: &str, url: &str, mode: u32) -> (Option<String>, usize)
     fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
     let sources = ConfigSources::from_url(url).with_env("HOME", home.path().to_str().unwrap());
     let (config, warnings) = sources.resolve();
-    let password = config.unwrap().unwrap().password;
+    let config = config.unwrap().unwrap();
+    let password = config.hosts[0].password.as_ref();
     (
         password.map(|password| password.expose_secret().to_owned()),
         warnings.len(),

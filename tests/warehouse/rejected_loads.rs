@@ -217,8 +217,7 @@ fn wrong_warehouse_kind_is_rejected() {
     CommandOutput::run(&mut wrong).assert_failure(1, &["the server is PostgreSQL", "postgres://"]);
 }
 
-/// A config file that should name a warehouse, but does not because of a typo, fails the command instead of
-/// loading nothing.
+/// A config file that should name a warehouse, but does not, fails the command instead of loading nothing.
 #[test]
 fn config_file_without_cluster_is_rejected() {
     let warehouse = warehouse_with_dataset(WarehouseKind::Postgres);
@@ -234,6 +233,14 @@ fn config_file_without_cluster_is_rejected() {
         "--config",
         "dwh.cfg",
     ];
+    CommandOutput::run(&mut warehouse.sparkify(&run)).assert_failure(
+        2,
+        &["cannot parse dwh.cfg: line 1: unknown section; did you mean [CLUSTER]?"],
+    );
+    warehouse.write_file(
+        "dwh.cfg",
+        "[IAM_ROLE]\nARN=arn:aws:iam::123456789012:role/r\n",
+    );
     CommandOutput::run(&mut warehouse.sparkify(&run)).assert_failure(2, &["no warehouse is named"]);
     assert!(!warehouse.path("new").exists());
     // An option that concerns only loads fails a run without a warehouse, too.

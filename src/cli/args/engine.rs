@@ -92,14 +92,14 @@ impl EngineArgs {
 }
 
 fn jsonpaths_in_file(file: Option<&ConfigFile>) -> Result<Option<Location>> {
-    let Some((file, text)) = file.and_then(|file| Some((file, file.log_jsonpath.as_ref()?))) else {
-        return Ok(None);
-    };
-    let location = Location::parse(text.as_ref());
-    location.map(Some).map_err(|reason| {
-        let path = file.path.display();
-        Error::usage(format!("cannot use LOG_JSONPATH of [S3] in {path}")).with_reason(reason)
-    })
+    let named = file.and_then(|file| Some((file, file.log_jsonpath.as_ref()?)));
+    let location = named.map(|(file, named)| {
+        Location::parse(named.value.as_ref()).map_err(|reason| {
+            let source = file.source(named);
+            Error::usage(format!("cannot use LOG_JSONPATH in {source}")).with_reason(reason)
+        })
+    });
+    location.transpose()
 }
 
 /// Checks the name of a region, which becomes part of a COPY.

@@ -132,8 +132,9 @@ fn resolve_iam_role(
     };
     let from_file = || {
         let file = file?;
-        let source = format!("ARN of [IAM_ROLE] in {}", file.path.display());
-        file.iam_role.clone().map(|role| (source, role))
+        let role = file.iam_role.as_ref()?;
+        let source = format!("ARN in {}", file.source(role));
+        Some((source, role.value.clone()))
     };
     match from_flag.or_else(from_env).or_else(from_file) {
         None => Ok(IamRole::Default),

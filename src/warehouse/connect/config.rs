@@ -1,15 +1,24 @@
-//! Resolves the connection settings of a warehouse: host, user, password and TLS.
+//! Resolves the connection settings of a warehouse: hosts, user, passwords and TLS.
 
 use std::fmt;
-use std::path::Path;
+use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
+use postgres::config::ChannelBinding;
 use secrecy::SecretString;
 
 use super::config_file::ConfigFile;
-use super::partial_config::PartialConfig;
-use super::pgpass::{self, PgpassKey};
-use super::tls::{TlsConfig, TlsMode};
+use super::hosts::{HostConfig, resolve_hosts};
+use super::keepalives::Keepalives;
+use super::parameter::Parameter;
+use super::pgpass::{PasswordFile, PgpassKey};
+use super::service::resolve_service;
+use super::settings::{Setting, Settings, WAREHOUSE_VARIABLE};
+use super::target_session::TargetSession;
+use super::tls::{TlsConfig, TlsMode, TlsSettings};
+use super::url::WarehouseUrl;
+use super::value_source::{ValueSource, ValueSources};
 use crate::error::{Error, Result};
 use crate::warehouse::dialect::Dialect;
 
@@ -18,24 +27,30 @@ use crate::warehouse::dialect::Dialect;
 pub struct ConnectionConfig {
     /// Kind of warehouse.
     pub dialect: Dialect,
-    /// Host name or IP address of the server, or the directory of its Unix socket.
-    pub host: String,
-    /// Port of the server.
-    pub port: u16,
+    /// The servers, of which the first that can be reached is used. There is at least one.
+    pub hosts: Vec<HostConfig>,
+    /// Whether the servers are tried in random order.
+    pub load_balance: bool,
+    /// The servers that are acceptable.
+    pub target_session: TargetSession,
     /// Name of the database.
     pub database: String,
     /// User that logs in.
     pub user: String,
-    /// Password of the user, if the server requires one.
-    pub password: Option<SecretString>,
-    /// TLS mode and trusted certificates.
+    /// TLS mode and certificates.
     pub tls: TlsConfig,
-    /// Maximum time for connecting and logging in. Without it there is no limit.
+    /// Whether the login is bound to the TLS connection.
+    pub channel_binding: ChannelBinding,
+    /// Maximum time for connecting to a server and logging in. Without it there is no limit.
     pub connect_timeout: Option<Duration>,
+    /// How a lost server is detected.
+    pub keepalives: Keepalives,
     /// Name under which the server lists the sessions of this program.
     pub application_name: String,
     /// Settings of the session, such as `-c search_path=music`.
     pub options: Option<String>,
+    /// Where each setting comes from, for messages.
+    pub sources: ValueSources,
 }
 
 /// Connection settings from the command line.
@@ -48,149 +63,216 @@ pub struct ConnectionFlags<'a> {
 }
 
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const WAREHOUSE_FLAG: &str = "--warehouse";
+const CA_BUNDLE_FLAG: &str = "--ca-bundle";
 
 impl ConnectionConfig {
-    /// Resolves each setting from the first source that has it: flags, environment, config file. Returns `None` if no
-    /// URL is given and the file describes no cluster.
+    /// Resolves each setting from the first source that has it: flags, service, environment, config file. Returns
+    /// `None` if no URL is given and the file describes no cluster.
     ///
-    /// The environment is `SPARKIFY_WAREHOUSE`, a URL that is used where the flags have none, and, after it,
-    /// PostgreSQL's `PGHOST`, `PGPORT`, `PGDATABASE`, `PGUSER`, `PGPASSWORD`, `PGPASSFILE`, `PGSSLMODE`,
-    /// `PGSSLROOTCERT`, `PGCONNECT_TIMEOUT`, `PGAPPNAME` and `PGOPTIONS`. If none of these has a password, it is looked
-    /// up in `~/.pgpass`.
+    /// The environment is `SPARKIFY_WAREHOUSE`, a URL that is used where the flags have none, and, after it, the
+    /// variables of libpq. If none of these has a password, it is looked up in `~/.pgpass`.
     ///
     /// # Errors
-    /// Returns an error if a setting is invalid or missing. No error repeats a password.
+    /// Returns an error if a setting is invalid, missing or not supported. No error repeats a password.
     pub fn resolve(
         flags: ConnectionFlags<'_>,
         file: Option<&ConfigFile>,
         env: impl Fn(&str) -> Option<String>,
         warnings: &mut Vec<String>,
     ) -> Result<Option<Self>> {
-        let Some(from_url) = url_settings(flags.url, file, &env)? else {
+        let Some(url) = warehouse_url(flags.url, file, &env)? else {
             return Ok(None);
         };
-        let from_flags = PartialConfig {
-            root_certs: flags.ca_bundle.map(str::to_owned),
-            ..PartialConfig::default()
-        };
-        let from_env = PartialConfig::from_env(&env)
-            .map_err(|why| Error::usage("invalid environment variable").with_reason(why))?;
-        let explicit = from_flags.or(from_url).or(from_env);
+        let mut settings = Settings::default();
+        if let Some(path) = flags.ca_bundle {
+            let source = ValueSource::Flag(CA_BUNDLE_FLAG);
+            settings.set(
+                Parameter::RootCerts,
+                Setting::new(CA_BUNDLE_FLAG, path, source),
+            );
+        }
+        let settings = settings.or(url.settings);
+        let from_env = Settings::from_env(&env)?;
+        let service = settings.get(Parameter::Service);
+        let service = service
+            .or_else(|| from_env.get(Parameter::Service))
+            .cloned();
+        let explicit = resolve_service(settings, service, &env)?.or(from_env);
         let from_file = file.map(|file| file_settings(file, &explicit));
-        let partial = explicit.or(from_file.unwrap_or_default());
-        Self::from_partial(partial, env, warnings).map(Some)
+        let settings = explicit.or(from_file.unwrap_or_default());
+        Self::from_settings(url.dialect, &settings, env, warnings).map(Some)
+    }
+
+    /// Returns the settings with this password for all servers, or with none.
+    #[must_use]
+    pub fn with_password(mut self, password: Option<SecretString>) -> Self {
+        for host in &mut self.hosts {
+            host.password.clone_from(&password);
+            host.password_source = None;
+        }
+        self
     }
 
     /// Adds the defaults of the settings that no source has.
-    fn from_partial(
-        partial: PartialConfig,
+    fn from_settings(
+        dialect: Dialect,
+        settings: &Settings,
         env: impl Fn(&str) -> Option<String>,
         warnings: &mut Vec<String>,
     ) -> Result<Self> {
-        let dialect = partial.dialect.unwrap_or(Dialect::Postgres);
-        let (default_port, default_mode) = match dialect {
-            Dialect::Redshift => (5439, TlsMode::VerifyFull),
-            Dialect::Postgres => (5432, TlsMode::Prefer),
-        };
-        let host = resolve_host(partial.host, dialect)?;
-        let user = resolve_user(partial.user, dialect)?;
-        let database = partial.database.unwrap_or_else(|| match dialect {
+        let mut hosts = resolve_hosts(settings, dialect)?;
+        let user = resolve_user(settings.text(Parameter::User), dialect)?;
+        let database = settings.text(Parameter::Database);
+        let database = database.unwrap_or_else(|| match dialect {
             Dialect::Redshift => "dev".to_owned(),
             Dialect::Postgres => user.clone(),
         });
-        let port = partial.port.unwrap_or(default_port);
-        let pgpass_key = PgpassKey {
-            host: &host,
-            port,
-            database: &database,
-            user: &user,
+        let target_session = settings
+            .parse(Parameter::TargetSession)?
+            .unwrap_or(TargetSession::Any);
+        if let Some(setting) = settings.get(Parameter::TargetSession)
+            && dialect == Dialect::Redshift
+            && target_session != TargetSession::Any
+        {
+            return Err(setting.invalid("must be any, because Redshift has no standby servers"));
+        }
+        let default_mode = match dialect {
+            Dialect::Redshift => TlsMode::VerifyFull,
+            Dialect::Postgres => TlsMode::Prefer,
         };
-        let password = partial
-            .password
-            .or_else(|| pgpass::find_password(pgpass_key, env, warnings));
+        let home = env("HOME").map(PathBuf::from);
+        let tls = TlsConfig::resolve(tls_settings(settings)?, default_mode, home.as_deref())?;
+        set_passwords(&mut hosts, &database, &user, settings, env, warnings);
+        let name = settings.text(Parameter::ApplicationName);
+        let name = name.or_else(|| settings.text(Parameter::FallbackApplicationName));
+        let channel_binding: Option<ChannelBindingSetting> =
+            settings.parse(Parameter::ChannelBinding)?;
+        let load_balance: Option<LoadBalance> = settings.parse(Parameter::LoadBalanceHosts)?;
         Ok(Self {
             dialect,
-            port,
-            password,
-            tls: TlsConfig::new(
-                partial.tls_mode,
-                partial.root_certs.as_deref(),
-                default_mode,
-            )?,
-            connect_timeout: match partial.connect_timeout {
+            hosts,
+            load_balance: load_balance.is_some_and(|setting| setting.0),
+            target_session,
+            tls,
+            channel_binding: channel_binding.map_or(ChannelBinding::Prefer, |setting| setting.0),
+            connect_timeout: match settings.parse::<Seconds>(Parameter::ConnectTimeout)? {
                 None => Some(DEFAULT_CONNECT_TIMEOUT),
-                Some(Duration::ZERO) => None,
-                Some(timeout) => Some(timeout),
+                Some(Seconds(Duration::ZERO)) => None,
+                Some(Seconds(timeout)) => Some(timeout),
             },
-            application_name: partial
-                .application_name
-                .unwrap_or_else(|| "sparkify".to_owned()),
-            options: partial.options,
-            host,
+            keepalives: Keepalives::resolve(settings)?,
+            application_name: name.unwrap_or_else(|| "sparkify".to_owned()),
+            options: settings.text(Parameter::Options),
+            sources: settings.sources(),
             database,
             user,
         })
     }
+}
 
-    /// Returns the directory of the Unix socket, if the server is reached through one.
-    pub fn socket_dir(&self) -> Option<&Path> {
-        self.host.starts_with('/').then(|| Path::new(&self.host))
+fn tls_settings(settings: &Settings) -> Result<TlsSettings> {
+    let root_certs = settings.get(Parameter::RootCerts);
+    let is_flag = root_certs
+        .is_some_and(|setting| matches!(setting.source, ValueSource::Flag(CA_BUNDLE_FLAG)));
+    let mode = settings.parse(Parameter::TlsMode)?;
+    Ok(TlsSettings {
+        // Who names an authority on the command line wants the server to be checked.
+        mode: mode.or(is_flag.then_some(TlsMode::VerifyFull)),
+        root_certs: settings.text(Parameter::RootCerts),
+        certificate: settings.text(Parameter::Certificate),
+        key: settings.text(Parameter::Key),
+        key_password: settings.secret(Parameter::KeyPassword),
+        certificate_mode: settings.parse(Parameter::CertificateMode)?,
+        min_protocol: settings.parse(Parameter::MinTlsVersion)?,
+        max_protocol: settings.parse(Parameter::MaxTlsVersion)?,
+        sni: settings
+            .parse::<Switch>(Parameter::ServerNameIndication)?
+            .map(|switch| switch.0),
+        negotiation: settings.parse(Parameter::TlsNegotiation)?,
+    })
+}
+
+/// Finds the password for each host: that of the settings, otherwise one in the password file.
+fn set_passwords(
+    hosts: &mut [HostConfig],
+    database: &str,
+    user: &str,
+    settings: &Settings,
+    env: impl Fn(&str) -> Option<String>,
+    warnings: &mut Vec<String>,
+) {
+    if let Some(setting) = settings.get(Parameter::Password) {
+        for host in hosts {
+            host.password = settings.secret(Parameter::Password);
+            host.password_source = Some(setting.source.clone());
+        }
+        return;
+    }
+    let file = PasswordFile::read(settings.text(Parameter::PasswordFile), env, warnings);
+    for host in hosts {
+        let found = file.find_password(PgpassKey {
+            host: &host.host,
+            port: host.port,
+            database,
+            user,
+        });
+        (host.password, host.password_source) = found.unzip();
     }
 }
 
-/// Returns the settings of the URL that names the warehouse, or `None` if nothing names one.
-fn url_settings(
+/// Returns the URL that names the warehouse, or `None` if nothing names one.
+fn warehouse_url(
     flag_url: Option<&str>,
     file: Option<&ConfigFile>,
     env: impl Fn(&str) -> Option<String>,
-) -> Result<Option<PartialConfig>> {
+) -> Result<Option<WarehouseUrl>> {
     if let Some(url) = flag_url {
         return parse_flag_url(url).map(Some);
     }
-    if let Some(url) = env("SPARKIFY_WAREHOUSE").filter(|url| !url.is_empty()) {
-        return parse_env_url(&url).map(Some);
+    if let Some(url) = env(WAREHOUSE_VARIABLE).filter(|url| !url.is_empty()) {
+        let source = ValueSource::Variable(WAREHOUSE_VARIABLE);
+        return WarehouseUrl::parse(&url, &source).map(Some);
     }
     // The file describes a cluster without a URL.
     let has_cluster = file.is_some_and(ConfigFile::has_cluster);
-    Ok(has_cluster.then(|| PartialConfig {
-        dialect: Some(Dialect::Redshift),
-        ..PartialConfig::default()
+    Ok(has_cluster.then(|| WarehouseUrl {
+        dialect: Dialect::Redshift,
+        settings: Settings::default(),
     }))
+}
+
+/// Parses the URL of `--warehouse`.
+fn parse_flag_url(url: &str) -> Result<WarehouseUrl> {
+    let parsed = WarehouseUrl::parse(url, &ValueSource::Flag(WAREHOUSE_FLAG))?;
+    let secrets = [Parameter::Password, Parameter::KeyPassword];
+    match secrets.into_iter().any(|secret| parsed.settings.get(secret).is_some()) {
+        false => Ok(parsed),
+        true => Err(
+            Error::usage("the --warehouse URL must not contain a password")
+                .with_reason("process listings show it")
+                .with_hint(
+                    "set SPARKIFY_WAREHOUSE to the whole URL, or use PGPASSWORD, the --config file or ~/.pgpass",
+                ),
+        ),
+    }
 }
 
 /// Returns the settings of a config file that may be combined with those of the other sources: its settings are for its
 /// own server only, and its password for its own user.
-fn file_settings(file: &ConfigFile, explicit: &PartialConfig) -> PartialConfig {
-    let conflicts = |a: &Option<String>, b: &Option<String>| match (a, b) {
-        (Some(a), Some(b)) => !a.eq_ignore_ascii_case(b),
+fn file_settings(file: &ConfigFile, explicit: &Settings) -> Settings {
+    let mut from_file = file.connection_settings();
+    let conflicts = |parameter| match (explicit.text(parameter), from_file.text(parameter)) {
+        (Some(a), Some(b)) => !a.eq_ignore_ascii_case(&b),
         _ => false,
     };
-    let from_file = PartialConfig::from_config_file(file);
-    if conflicts(&explicit.host, &from_file.host) {
-        PartialConfig::default()
-    } else if conflicts(&explicit.user, &from_file.user) {
-        PartialConfig {
-            password: None,
-            ..from_file
-        }
-    } else {
-        from_file
+    if conflicts(Parameter::Host) || explicit.get(Parameter::HostAddress).is_some() {
+        return Settings::default();
     }
-}
-
-/// Returns the host, or its default.
-fn resolve_host(host: Option<String>, dialect: Dialect) -> Result<String> {
-    match (host, dialect) {
-        (Some(host), Dialect::Redshift) if host.starts_with('/') => Err(Error::usage(
-            "cannot connect to Redshift through a Unix socket",
-        )
-        .with_hint("give its host: redshift://USER@HOST:5439/DATABASE")),
-        (Some(host), _) => Ok(host),
-        (None, Dialect::Postgres) => Ok("localhost".to_owned()),
-        (None, Dialect::Redshift) => Err(Error::usage("missing host of the warehouse").with_hint(
-            "set it in the URL (redshift://USER@HOST:5439/DATABASE), PGHOST, or HOST under [CLUSTER] in --config",
-        )),
+    if conflicts(Parameter::User) {
+        from_file.remove(Parameter::Password);
     }
+    from_file
 }
 
 /// Returns the user, or its default.
@@ -208,43 +290,82 @@ fn resolve_user(user: Option<String>, dialect: Dialect) -> Result<String> {
     }
 }
 
-/// Parses the URL of `--warehouse`.
-fn parse_flag_url(url: &str) -> Result<PartialConfig> {
-    let partial = PartialConfig::from_url(url)
-        .map_err(|why| Error::usage("invalid --warehouse URL").with_reason(why))?;
-    match partial.password {
-        None => Ok(partial),
-        Some(_) => Err(
-            Error::usage("the --warehouse URL must not contain a password")
-                .with_reason("process listings show it")
-                .with_hint("use PGPASSWORD, the --config file or ~/.pgpass"),
-        ),
+/// A timeout in seconds. Like libpq, this maps negative values to 0, which means no limit.
+struct Seconds(Duration);
+
+impl FromStr for Seconds {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        match text.trim().parse::<i32>() {
+            Ok(seconds) => Ok(Self(Duration::from_secs(
+                u64::try_from(seconds).unwrap_or(0),
+            ))),
+            Err(_) => Err("is not a number of seconds".to_owned()),
+        }
     }
 }
 
-/// Parses the URL of SPARKIFY_WAREHOUSE.
-fn parse_env_url(url: &str) -> Result<PartialConfig> {
-    PartialConfig::from_url(url)
-        .map_err(|why| Error::usage("invalid URL in SPARKIFY_WAREHOUSE").with_reason(why))
+/// The value of `sslsni`.
+struct Switch(bool);
+
+impl FromStr for Switch {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        match text {
+            "0" => Ok(Self(false)),
+            "1" => Ok(Self(true)),
+            _ => Err("must be 0 or 1".to_owned()),
+        }
+    }
+}
+
+/// The value of `channel_binding`.
+struct ChannelBindingSetting(ChannelBinding);
+
+impl FromStr for ChannelBindingSetting {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        Ok(Self(match text {
+            "disable" => ChannelBinding::Disable,
+            "prefer" => ChannelBinding::Prefer,
+            "require" => ChannelBinding::Require,
+            _ => return Err("must be disable, prefer or require".to_owned()),
+        }))
+    }
+}
+
+/// The value of `load_balance_hosts`.
+struct LoadBalance(bool);
+
+impl FromStr for LoadBalance {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        match text {
+            "disable" => Ok(Self(false)),
+            "random" => Ok(Self(true)),
+            _ => Err("must be disable or random".to_owned()),
+        }
+    }
 }
 
 impl fmt::Display for ConnectionConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            host,
-            port,
-            database,
-            user,
-            ..
-        } = self;
+        let Self { database, user, .. } = self;
         let scheme = match self.dialect {
             Dialect::Redshift => "redshift",
             Dialect::Postgres => "postgres",
         };
-        match (self.socket_dir(), host.contains(':')) {
-            (Some(_), _) => write!(f, "{scheme}://{user}@:{port}/{database}?host={host}"),
-            (None, true) => write!(f, "{scheme}://{user}@[{host}]:{port}/{database}"),
-            (None, false) => write!(f, "{scheme}://{user}@{host}:{port}/{database}"),
+        if let [host] = self.hosts.as_slice()
+            && let Some(dir) = host.socket_dir()
+        {
+            let (port, dir) = (host.port, dir.display());
+            return write!(f, "{scheme}://{user}@:{port}/{database}?host={dir}");
         }
+        let hosts: Vec<String> = self.hosts.iter().map(HostConfig::to_string).collect();
+        write!(f, "{scheme}://{user}@{}/{database}", hosts.join(","))
     }
 }

@@ -17,34 +17,59 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use configparser::ini::{Ini, IniDefault};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
+use super::ini::{self, Ini, IniEntry};
+use super::parameter::{Parameter, similar_name};
+use super::settings::{Setting, Settings};
+use super::value_source::ValueSource;
 use crate::error::{Error, Result};
+
+/// The keys of each section that this program uses.
+const SECTIONS: [(&str, &[&str]); 3] = [
+    (
+        "CLUSTER",
+        &["HOST", "DB_NAME", "DB_USER", "DB_PASSWORD", "DB_PORT"],
+    ),
+    ("IAM_ROLE", &["ARN"]),
+    ("S3", &["LOG_DATA", "LOG_JSONPATH", "SONG_DATA"]),
+];
+
+/// Sections for the scripts that create a cluster, which are in many of these files. This program does not use them.
+const OTHER_SECTIONS: [&str; 2] = ["AWS", "DWH"];
+
+/// A value in a config file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigValue<T = String> {
+    /// The value.
+    pub value: T,
+    /// Number of its line, from 1.
+    pub line: usize,
+}
 
 /// The settings in a config file. A missing or empty setting is `None`.
 #[derive(Debug, Clone, Default)]
 pub struct ConfigFile {
     /// Path of the file.
     pub path: PathBuf,
-    /// `HOST` of `[CLUSTER]`.
-    pub host: Option<String>,
-    /// `DB_PORT`.
-    pub port: Option<u16>,
-    /// `DB_NAME`.
-    pub database: Option<String>,
+    /// The host in `HOST` of `[CLUSTER]`.
+    pub host: Option<ConfigValue>,
+    /// `DB_PORT`, or the port in `HOST`.
+    pub port: Option<ConfigValue<u16>>,
+    /// `DB_NAME`, or the database in `HOST`.
+    pub database: Option<ConfigValue>,
     /// `DB_USER`.
-    pub user: Option<String>,
+    pub user: Option<ConfigValue>,
     /// `DB_PASSWORD`.
-    pub password: Option<SecretString>,
+    pub password: Option<ConfigValue<SecretString>>,
     /// `ARN` of `[IAM_ROLE]`.
-    pub iam_role: Option<String>,
+    pub iam_role: Option<ConfigValue>,
     /// `LOG_DATA` of `[S3]`.
-    pub log_data: Option<String>,
+    pub log_data: Option<ConfigValue>,
     /// `LOG_JSONPATH`, which only a COPY of JSON needs.
-    pub log_jsonpath: Option<String>,
+    pub log_jsonpath: Option<ConfigValue>,
     /// `SONG_DATA`.
-    pub song_data: Option<String>,
+    pub song_data: Option<ConfigValue>,
 }
 
 impl ConfigFile {
@@ -53,7 +78,9 @@ impl ConfigFile {
     /// # Errors
     /// Returns an error if the file cannot be read or parsed. The error never repeats the content of the file.
     pub fn read(path: &Path, warnings: &mut Vec<String>) -> Result<Self> {
-        let text = fs::read_to_string(path).map_err(|e| Error::io("cannot read", path, e))?;
+        let bytes = fs::read(path).map_err(|e| Error::io("cannot read", path, e))?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| parse_error(path).with_reason("the file is not UTF-8 text"))?;
         let file = Self::parse(path, &text)?;
         if file.password.is_some() && is_world_readable(path) {
             warnings.push(format!(
@@ -67,70 +94,184 @@ impl ConfigFile {
     /// Parses the content of a file.
     ///
     /// # Errors
-    /// Returns an error if the text is not an INI file, or a setting is invalid.
+    /// Returns an error that names the line if the text is not an INI file, has an unknown section or key, or a setting
+    /// is invalid.
     pub fn parse(path: &Path, text: &str) -> Result<Self> {
-        let invalid = |why: String| {
-            Error::failed(format!("cannot parse {}", path.display()))
-                .with_reason(why)
-                .with_hint("expected sections such as [CLUSTER] and lines such as HOST = NAME")
+        let invalid = |line: usize, reason: &str| {
+            parse_error(path).with_reason(format!("line {line}: {reason}"))
         };
-        let mut defaults = IniDefault::default();
-        defaults.comment_symbols = vec!['#', ';'];
-        // A password may contain a comment symbol.
-        defaults.enable_inline_comments = false;
-        defaults.delimiters = vec!['=', ':'];
-        let mut ini = Ini::new_from_defaults(defaults);
-        let without_bom = text.strip_prefix('\u{feff}').unwrap_or(text);
-        // The errors of the parser name the line and do not repeat it.
-        ini.read(without_bom.to_owned()).map_err(invalid)?;
-        let value = |section: &str, key: &str| {
-            let quoted = ini.get(section, key)?;
-            let unquoted = strip_quotes(&quoted);
-            (!unquoted.is_empty()).then(|| unquoted.to_owned())
-        };
-
-        for section in ["CLUSTER", "IAM_ROLE", "S3"] {
-            let lines = ini.get_map_ref().get(&section.to_lowercase());
-            if lines.is_some_and(|lines| lines.values().any(Option::is_none)) {
-                return Err(invalid(format!("a line in [{section}] has no =")));
+        let Ini { sections, entries } = ini::parse(text).map_err(|e| invalid(e.line, &e.reason))?;
+        for (section, line) in sections {
+            if let Err(expected) = check_section(&section) {
+                return Err(invalid(line, "unknown section").with_hint(expected));
             }
         }
-        let port = match value("CLUSTER", "DB_PORT").map(|text| text.parse::<u16>()) {
-            None => None,
-            Some(Ok(port)) if port > 0 => Some(port),
-            Some(_) => {
-                return Err(invalid(
-                    "DB_PORT in [CLUSTER] is not a number from 1 to 65535".into(),
+        let mut file = Self {
+            path: path.to_owned(),
+            ..Self::default()
+        };
+        let mut host = None;
+        for entry in entries {
+            let line = entry.line;
+            if let Err(expected) = check_key(&entry) {
+                return Err(invalid(line, "unknown key").with_hint(expected));
+            }
+            if entry.value.is_empty() {
+                continue;
+            }
+            let value = entry.value;
+            let text = |value| Some(ConfigValue { value, line });
+            match (entry.section.as_str(), entry.key.as_str()) {
+                ("CLUSTER", "HOST") => host = text(value),
+                ("CLUSTER", "DB_NAME") => file.database = text(value),
+                ("CLUSTER", "DB_USER") => file.user = text(value),
+                ("CLUSTER", "DB_PASSWORD") => {
+                    let value = SecretString::from(value);
+                    file.password = Some(ConfigValue { value, line });
+                }
+                ("CLUSTER", "DB_PORT") => {
+                    let value = parse_port(&value);
+                    let value = value.ok_or_else(|| {
+                        invalid(line, "DB_PORT in [CLUSTER] is not a number from 1 to 65535")
+                    })?;
+                    file.port = Some(ConfigValue { value, line });
+                }
+                ("IAM_ROLE", _) => file.iam_role = text(value),
+                ("S3", "LOG_DATA") => file.log_data = text(value),
+                ("S3", "LOG_JSONPATH") => file.log_jsonpath = text(value),
+                ("S3", "SONG_DATA") => file.song_data = text(value),
+                _ => {}
+            }
+        }
+        if let Some(host) = host {
+            let line = host.line;
+            file.set_host(host)
+                .map_err(|reason| invalid(line, &reason))?;
+        }
+        Ok(file)
+    }
+
+    /// Sets the host, and port and database from an endpoint such as `HOST:5439/dev`, which the AWS console shows.
+    fn set_host(&mut self, endpoint: ConfigValue) -> std::result::Result<(), String> {
+        let ConfigValue { value, line } = endpoint;
+        if value.contains('@') || value.contains("://") {
+            // The value is not shown, because it may contain a password.
+            return Err(
+                "HOST is not the name of a host; set user and password as DB_USER and DB_PASSWORD"
+                    .to_owned(),
+            );
+        }
+        let (authority, database) = value.split_once('/').unwrap_or((&value, ""));
+        let (host, port) = match authority.split_once(':') {
+            // A second colon makes it an IPv6 address.
+            Some((host, port)) if !port.contains(':') => (host, port),
+            _ => (authority, ""),
+        };
+        if !port.is_empty() {
+            let value =
+                parse_port(port).ok_or("the port in HOST is not a number from 1 to 65535")?;
+            let port = self.port.get_or_insert(ConfigValue { value, line });
+            if port.value != value {
+                return Err(format!(
+                    "HOST and DB_PORT in line {} have different ports",
+                    port.line
                 ));
             }
-        };
-        Ok(Self {
-            path: path.to_owned(),
-            host: value("CLUSTER", "HOST"),
-            port,
-            database: value("CLUSTER", "DB_NAME"),
-            user: value("CLUSTER", "DB_USER"),
-            password: value("CLUSTER", "DB_PASSWORD").map(SecretString::from),
-            iam_role: value("IAM_ROLE", "ARN"),
-            log_data: value("S3", "LOG_DATA"),
-            log_jsonpath: value("S3", "LOG_JSONPATH"),
-            song_data: value("S3", "SONG_DATA"),
-        })
+        }
+        if !database.is_empty() {
+            let value = database.to_owned();
+            let in_host = ConfigValue { value, line };
+            let set = self.database.get_or_insert_with(|| in_host.clone());
+            if set.value != in_host.value {
+                return Err(format!(
+                    "HOST and DB_NAME in line {} have different databases",
+                    set.line
+                ));
+            }
+        }
+        if !host.is_empty() {
+            let value = host.to_owned();
+            self.host = Some(ConfigValue { value, line });
+        }
+        Ok(())
     }
 
     /// Returns true if the file has the host, database or user of a cluster.
     pub fn has_cluster(&self) -> bool {
         self.host.is_some() || self.database.is_some() || self.user.is_some()
     }
+
+    /// Returns where a value of the file is.
+    pub(crate) fn source<T>(&self, value: &ConfigValue<T>) -> ValueSource {
+        ValueSource::file_line(&self.path, value.line)
+    }
+
+    /// Returns the settings of the cluster as connection parameters.
+    pub(super) fn connection_settings(&self) -> Settings {
+        let port = self.port.as_ref().map(|port| ConfigValue {
+            value: port.value.to_string(),
+            line: port.line,
+        });
+        let texts = [
+            (Parameter::Host, "HOST", self.host.as_ref()),
+            (Parameter::Port, "DB_PORT", port.as_ref()),
+            (Parameter::Database, "DB_NAME", self.database.as_ref()),
+            (Parameter::User, "DB_USER", self.user.as_ref()),
+        ];
+        let mut settings = Settings::default();
+        for (parameter, name, value) in texts {
+            if let Some(value) = value {
+                let setting = Setting::new(name, &value.value, self.source(value));
+                settings.set(parameter, setting);
+            }
+        }
+        if let Some(password) = &self.password {
+            let text = password.value.expose_secret();
+            let setting = Setting::new("DB_PASSWORD", text, self.source(password));
+            settings.set(Parameter::Password, setting);
+        }
+        settings
+    }
 }
 
-/// Returns a value without the quotes around it. Existing files are written with and without them.
-fn strip_quotes(text: &str) -> &str {
-    let text = text.trim();
-    ['\'', '"']
-        .into_iter()
-        .find_map(|quote| text.strip_prefix(quote)?.strip_suffix(quote))
-        .unwrap_or(text)
+fn parse_error(path: &Path) -> Error {
+    Error::usage(format!("cannot parse {}", path.display()))
+        .with_hint("expected sections such as [CLUSTER] and lines such as HOST = NAME")
+}
+
+fn parse_port(text: &str) -> Option<u16> {
+    text.parse().ok().filter(|&port| port > 0)
+}
+
+/// Checks that a section is known. Otherwise returns what is expected, without the name itself, because a stray line may be
+/// a secret.
+fn check_section(name: &str) -> std::result::Result<(), String> {
+    let known = SECTIONS.iter().map(|&(section, _)| section);
+    if known
+        .clone()
+        .chain(OTHER_SECTIONS)
+        .any(|section| section == name)
+    {
+        return Ok(());
+    }
+    Err(match similar_name(name, known) {
+        Some(similar) => format!("did you mean [{similar}]?"),
+        None => "expected [CLUSTER], [IAM_ROLE] or [S3]".to_owned(),
+    })
+}
+
+/// Checks that a key of a section is known. Otherwise returns what is expected.
+fn check_key(entry: &IniEntry) -> std::result::Result<(), String> {
+    let section = SECTIONS.iter().find(|(name, _)| *name == entry.section);
+    match section {
+        Some((section, keys)) if !keys.contains(&entry.key.as_str()) => {
+            Err(match similar_name(&entry.key, keys.iter().copied()) {
+                Some(similar) => format!("did you mean {similar}?"),
+                None => format!("[{section}] has {}", keys.join(", ")),
+            })
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(unix)]

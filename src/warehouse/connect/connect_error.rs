@@ -3,92 +3,155 @@
 use std::error::Error as _;
 use std::io;
 
-use rustls::CertificateError;
+use postgres::error::DbError;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::config::ConnectionConfig;
-use super::error::{
-    ErrorClass, StatementError, error_chain, server_hint, server_message, without_link,
-};
-use super::login_error_class::login_error_class;
-use super::tls::TlsMode;
-use crate::error::Error;
+use super::error::{equivalent_sqlstate, error_chain, server_hint, server_message};
+use super::explanation::Explanation;
+use super::host_connection::{AttemptError, HostError, tls_error};
+use super::hosts::HostConfig;
+use super::parameter::Parameter;
+use super::tls_error::{explain_ssl_error, ssl_error_of};
+use super::value_source::describe;
 use crate::warehouse::dialect::Dialect;
 
-/// Why a connection failed, and what to do next.
-struct Explanation {
-    reason: String,
-    hint: Option<String>,
-}
-
-impl Explanation {
-    fn new(reason: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self {
-            reason: reason.into(),
-            hint: Some(hint.into()),
-        }
-    }
-
-    fn without_hint(reason: impl Into<String>) -> Self {
-        Self {
-            reason: reason.into(),
-            hint: None,
-        }
-    }
-
-    fn into_error(self, connection: &ConnectionConfig) -> Error {
-        Error::failed(format!("cannot connect to {connection}"))
-            .with_reason(self.reason)
-            .with_optional_hint(self.hint)
-    }
-}
-
-/// Returns the error for a connection or login that failed.
-pub(super) fn connect_error(
+/// Explains why a connection or login failed at a host.
+pub(super) fn explain_host_error(
     connection: &ConnectionConfig,
-    error: postgres::Error,
-) -> StatementError {
-    let explained = explain(connection, &error).into_error(connection);
-    StatementError {
-        class: login_error_class(&error),
-        error: match error.as_db_error() {
-            // The server may have repeated the password, which is redacted in the reason only.
-            Some(_) => explained,
-            None => explained.caused_by(error),
-        },
+    host: &HostConfig,
+    error: &HostError,
+) -> Explanation {
+    let attempt = Attempt { connection, host };
+    let explain = |error: &AttemptError| match error {
+        AttemptError::Setup(error) => Explanation::without_hint(error.to_string()),
+        AttemptError::Lookup(error) => attempt.explain_io_error(error),
+        AttemptError::Driver(error) => attempt.explain(error),
+    };
+    match error {
+        HostError::One(error) => explain(error),
+        HostError::Both { encrypted, plain } => {
+            let (encrypted, plain) = (explain(encrypted), explain(plain));
+            let reason = match encrypted.reason == plain.reason {
+                true => encrypted.reason,
+                false => format!(
+                    "{} with TLS, and {} without TLS",
+                    encrypted.reason, plain.reason
+                ),
+            };
+            let hint = encrypted.hint.or(plain.hint);
+            Explanation { reason, hint }
+        }
     }
 }
 
-/// Returns the error for a connection or login that took longer than `connect_timeout`.
-pub(super) fn connect_timeout_error(connection: &ConnectionConfig) -> StatementError {
-    StatementError {
-        class: ErrorClass::ConnectionLost,
-        error: explain_timeout(connection).into_error(connection),
-    }
+/// An attempt to connect to a host.
+struct Attempt<'a> {
+    connection: &'a ConnectionConfig,
+    host: &'a HostConfig,
 }
 
-fn explain(connection: &ConnectionConfig, error: &postgres::Error) -> Explanation {
-    if let Some(db_error) = error.as_db_error() {
-        let message = server_message(db_error);
-        return Explanation {
+impl Attempt<'_> {
+    fn explain(&self, error: &postgres::Error) -> Explanation {
+        let Self { connection, host } = self;
+        if let Some(db_error) = error.as_db_error() {
+            return self.explain_refusal(db_error);
+        }
+        if let Some(error) = tls_error(error) {
+            return error.explain(&host.host, &connection.tls, connection.dialect);
+        }
+        match error.source() {
+            None if error.is_closed() => Explanation::new(
+                "the server closed the connection",
+                format!(
+                    "check that {} are those of the warehouse",
+                    self.host_and_port()
+                ),
+            ),
+            None => Explanation::without_hint(error_chain(error)),
+            Some(source) => match source.downcast_ref::<io::Error>() {
+                Some(io_error) => self.explain_io_error(io_error),
+                None => explain_driver_error(&source.to_string()),
+            },
+        }
+    }
+
+    /// Explains an error that the server reported.
+    fn explain_refusal(&self, error: &DbError) -> Explanation {
+        let message = server_message(error);
+        let sources = &self.connection.sources;
+        let hint = match equivalent_sqlstate(error) {
+            "28P01" => {
+                let user = sources.describe("the user", Parameter::User);
+                let password = describe("the password", self.host.password_source.as_ref());
+                Some(format!("check {user} and {password}"))
+            }
+            "3D000" => {
+                let name = sources.describe("the database name", Parameter::Database);
+                Some(format!("check {name}, or create the database"))
+            }
+            _ => server_hint(error).map(str::to_owned),
+        };
+        Explanation {
             // A server may repeat the password in its message.
-            reason: match &connection.password {
+            reason: match &self.host.password {
                 Some(password) => redact(&message, password),
                 None => message,
             },
-            hint: server_hint(db_error).map(str::to_owned),
-        };
+            hint,
+        }
     }
-    match error.source() {
-        None if error.is_closed() => Explanation::new(
-            "the server closed the connection",
-            "check that host and port are those of the warehouse",
-        ),
-        None => Explanation::without_hint(error_chain(error)),
-        Some(source) => match source.downcast_ref::<io::Error>() {
-            Some(io_error) => explain_io_error(connection, io_error),
-            None => explain_driver_error(&source.to_string()),
-        },
+
+    /// Returns `host and port` with their sources.
+    fn host_and_port(&self) -> String {
+        let sources = &self.connection.sources;
+        match sources.of(Parameter::Host) == sources.of(Parameter::Port) {
+            true => sources.describe("host and port", Parameter::Host),
+            false => {
+                let host = sources.describe("host", Parameter::Host);
+                format!("{host} and {}", sources.describe("port", Parameter::Port))
+            }
+        }
+    }
+
+    /// Explains an I/O error of connecting: a network error, a TLS error, or a message that the driver does not know.
+    fn explain_io_error(&self, error: &io::Error) -> Explanation {
+        if let Some(ssl_error) = ssl_error_of(error) {
+            return explain_ssl_error(ssl_error, &self.connection.tls);
+        }
+        let text = error.to_string();
+        if let Some((_, method)) = text.split_once("unknown authentication tag `") {
+            return explain_authentication_method(method.trim_end_matches('`'));
+        }
+        if text.starts_with("failed to lookup address") {
+            let name = format!("host {}", self.host.host);
+            let name = self.connection.sources.describe(&name, Parameter::Host);
+            return Explanation::new(
+                format!("{name} not found"),
+                "check the name, and whether this machine can resolve it (VPN?)",
+            );
+        }
+        let host_and_port = self.host_and_port();
+        let hint = match error.kind() {
+            io::ErrorKind::ConnectionRefused => {
+                format!("check {host_and_port}, and that the server is running")
+            }
+            io::ErrorKind::TimedOut => return explain_timeout(self.connection),
+            io::ErrorKind::NotFound => {
+                "there is no such socket: check its directory and the port".to_owned()
+            }
+            io::ErrorKind::PermissionDenied => "check the permissions of the socket".to_owned(),
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
+                format!(
+                    "the server closed the connection: check that {host_and_port} are those of the warehouse, and sslmode"
+                )
+            }
+            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
+                format!("the server does not speak the PostgreSQL protocol: check {host_and_port}")
+            }
+            _ => format!("check {host_and_port}, and the network"),
+        };
+        Explanation::new(text, hint)
     }
 }
 
@@ -111,46 +174,16 @@ fn explain_driver_error(text: &str) -> Explanation {
             "the server does not support TLS",
             "if that is expected, use sslmode=prefer or sslmode=disable",
         ),
+        "server did not use channel binding" => Explanation::new(
+            "the server did not bind the login to the TLS channel, which channel_binding=require requires",
+            "use TLS and a user whose password is stored as scram-sha-256, or channel_binding=prefer",
+        ),
         "unsupported authentication method" => Explanation::new(
             "the server requires GSS, Kerberos or SSPI, which are not supported",
             "use a user that logs in with a password",
         ),
         _ => Explanation::without_hint(text),
     }
-}
-
-/// Explains an I/O error of connecting: a network error, a TLS error, or a message that the driver does not know.
-fn explain_io_error(connection: &ConnectionConfig, error: &io::Error) -> Explanation {
-    let tls_error = error
-        .get_ref()
-        .and_then(|e| e.downcast_ref::<rustls::Error>());
-    if let Some(tls_error) = tls_error {
-        return explain_tls_error(connection, tls_error);
-    }
-    let text = without_link(&error.to_string());
-    if let Some((_, method)) = text.split_once("unknown authentication tag `") {
-        return explain_authentication_method(method.trim_end_matches('`'));
-    }
-    if text.starts_with("failed to lookup address") {
-        return Explanation::new(
-            format!("host {} not found", connection.host),
-            "check the name, and whether this machine can resolve it (VPN?)",
-        );
-    }
-    let hint = match error.kind() {
-        io::ErrorKind::ConnectionRefused => "check host and port, and that the server is running",
-        io::ErrorKind::TimedOut => return explain_timeout(connection),
-        io::ErrorKind::NotFound => "there is no such socket: check its directory and the port",
-        io::ErrorKind::PermissionDenied => "check the permissions of the socket",
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
-            "the server closed the connection: check that host and port are those of the warehouse, and sslmode"
-        }
-        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
-            "the server does not speak the PostgreSQL protocol: check host and port"
-        }
-        _ => "check host, port and the network",
-    };
-    Explanation::new(text, hint)
 }
 
 /// Explains that the server requires an authentication method that the driver does not know.
@@ -169,7 +202,8 @@ fn explain_authentication_method(method: &str) -> Explanation {
     }
 }
 
-fn explain_timeout(connection: &ConnectionConfig) -> Explanation {
+/// Explains that connecting and logging in took longer than `connect_timeout`.
+pub(super) fn explain_timeout(connection: &ConnectionConfig) -> Explanation {
     let reason = match connection.connect_timeout {
         Some(timeout) => format!("timed out after {} s", timeout.as_secs()),
         None => "timed out".to_owned(),
@@ -184,68 +218,6 @@ fn explain_timeout(connection: &ConnectionConfig) -> Explanation {
         }
     };
     Explanation::new(reason, hint)
-}
-
-/// Explains a failed TLS handshake, such as a rejected certificate.
-fn explain_tls_error(connection: &ConnectionConfig, error: &rustls::Error) -> Explanation {
-    match error {
-        rustls::Error::InvalidCertificate(certificate_error) => {
-            explain_certificate_error(connection, certificate_error)
-        }
-        _ => Explanation::new(
-            format!("TLS: {error}"),
-            "check that host and port are those of the warehouse, and that it supports TLS 1.2 or later",
-        ),
-    }
-}
-
-fn explain_certificate_error(
-    connection: &ConnectionConfig,
-    error: &CertificateError,
-) -> Explanation {
-    match error {
-        // BadSignature: an untrusted authority may have the name of a trusted one, but another key.
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-            let bundle = match connection.dialect {
-                Dialect::Redshift => "Amazon's amazon-trust-ca-bundle.crt",
-                Dialect::Postgres => "the certificate of that authority",
-            };
-            Explanation::new(
-                "the server certificate is signed by an unknown authority",
-                format!(
-                    "give {bundle} as sslrootcert=FILE or --ca-bundle FILE; sslmode=require without sslrootcert accepts any certificate"
-                ),
-            )
-        }
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            Explanation::new(
-                format!(
-                    "the server certificate is not valid for {}",
-                    connection.host
-                ),
-                "use a host name that the certificate has, or sslmode=verify-ca",
-            )
-        }
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => Explanation::new(
-            "the server certificate has expired",
-            "renew it; sslmode=require without sslrootcert accepts any certificate",
-        ),
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            Explanation::new(
-                "the server certificate is not valid yet",
-                "check the clock of this machine",
-            )
-        }
-        other => Explanation::new(
-            format!("invalid server certificate: {other}"),
-            match connection.tls.mode {
-                TlsMode::VerifyFull | TlsMode::VerifyCa => {
-                    "the server needs a certificate signed by an authority; sslmode=require without sslrootcert accepts any certificate"
-                }
-                _ => "the server needs another certificate",
-            },
-        ),
-    }
 }
 
 #[cfg(test)]

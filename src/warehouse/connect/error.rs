@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use postgres::error::DbError;
 
+use super::tls_error::{ssl_error_of, ssl_error_text};
 use crate::error::Error;
 use crate::retry::RetryPolicy;
 
@@ -94,7 +95,7 @@ pub fn copy_error(error: io::Error) -> StatementError {
         Err(error) => StatementError {
             class: ErrorClass::ConnectionLost,
             error: connection_lost()
-                .with_reason(without_link(&error.to_string()))
+                .with_reason(error.to_string())
                 .caused_by(error),
         },
     }
@@ -191,7 +192,11 @@ pub(super) fn error_chain(error: &postgres::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(inner) = source {
-        let more = without_link(&inner.to_string());
+        // The text of OpenSSL names places in its source.
+        if let Some(error) = inner.downcast_ref().and_then(ssl_error_of) {
+            return format!("{text}: {}", ssl_error_text(error));
+        }
+        let more = inner.to_string();
         if !text.contains(&more) {
             text = format!("{text}: {more}");
         }
@@ -200,24 +205,25 @@ pub(super) fn error_chain(error: &postgres::Error) -> String {
     text
 }
 
-/// Returns the text without the link to the documentation of a library, with which a message of that library may end.
-pub(super) fn without_link(text: &str) -> String {
-    let (message, _link) = text.split_once(": https://").unwrap_or((text, ""));
-    message.to_owned()
-}
-
 /// Returns a hint for an error that the server reported.
 pub(super) fn server_hint(db_error: &DbError) -> Option<&'static str> {
-    let (code, message) = (db_error.code().code(), db_error.message());
-    match code {
-        // Redshift has no SQLSTATE of its own for a wrong password, and PgBouncer has one for everything.
-        "28000" | "08P01" if message.contains("authentication failed") => sqlstate_hint("28P01"),
-        "08P01" if message.contains("no such database") => sqlstate_hint("3D000"),
-        "08P01" if message.contains("unsupported startup parameter") => Some(
+    match equivalent_sqlstate(db_error) {
+        "08P01" if db_error.message().contains("unsupported startup parameter") => Some(
             "a connection pooler does not pass the parameter on: set ignore_startup_parameters = options in pgbouncer.ini, \
              and the settings with ALTER ROLE ... SET instead of options=",
         ),
-        _ => sqlstate_hint(code),
+        code => sqlstate_hint(code),
+    }
+}
+
+/// Returns the SQLSTATE that PostgreSQL has for an error. Redshift has none of its own for a wrong password, and PgBouncer
+/// has one for everything.
+pub(super) fn equivalent_sqlstate(db_error: &DbError) -> &str {
+    let (code, message) = (db_error.code().code(), db_error.message());
+    match code {
+        "28000" | "08P01" if message.contains("authentication failed") => "28P01",
+        "08P01" if message.contains("no such database") => "3D000",
+        code => code,
     }
 }
 

@@ -14,10 +14,18 @@ const POOLER_IS_WAITING: [&str; 4] = ["server", "timeout", "shut", "no more conn
 /// Returns the class of an error of connecting or of logging in: a server that restarts is there again after a while, and
 /// a wrong password stays wrong.
 pub(super) fn login_error_class(error: &postgres::Error) -> ErrorClass {
-    let is_temporary = match error.as_db_error() {
+    class(match error.as_db_error() {
         Some(db_error) => is_temporary_refusal(db_error),
         None => error.is_closed() || io_error(error).is_some_and(is_temporary_io_error),
-    };
+    })
+}
+
+/// Returns the class of a network error.
+pub(super) fn io_error_class(error: &io::Error) -> ErrorClass {
+    class(is_temporary_io_error(error))
+}
+
+fn class(is_temporary: bool) -> ErrorClass {
     match is_temporary {
         true => ErrorClass::ConnectionLost,
         false => ErrorClass::Fatal,

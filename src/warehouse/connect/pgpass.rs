@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::value_source::ValueSource;
 
 /// The fields by which a password is looked up.
 #[derive(Debug, Clone, Copy)]
@@ -14,44 +16,65 @@ pub(super) struct PgpassKey<'a> {
     pub user: &'a str,
 }
 
-/// Returns the password of the first matching line in PGPASSFILE or `~/.pgpass`. Like libpq, this ignores a file that
-/// others can access, and adds a warning.
-pub(super) fn find_password(
-    key: PgpassKey<'_>,
-    env: impl Fn(&str) -> Option<String>,
-    warnings: &mut Vec<String>,
-) -> Option<SecretString> {
-    let path = match env("PGPASSFILE") {
-        Some(path) => PathBuf::from(path),
-        None => Path::new(&env("HOME")?).join(".pgpass"),
-    };
-    // Usually there is no such file.
-    let file = fs::metadata(&path).ok()?;
-    if !file.is_file() {
-        warnings.push(format!(
-            "ignoring password file {}: not a plain file",
-            path.display()
-        ));
-        return None;
-    }
-    if is_group_or_world_accessible(&file) {
-        warnings.push(format!(
-            "ignoring password file {0}: it has group or world access; run chmod 600 {0}",
-            path.display()
-        ));
-        return None;
-    }
-    match fs::read(&path) {
-        Ok(bytes) => matching_password(&String::from_utf8_lossy(&bytes), key),
-        Err(error) => {
-            warnings.push(format!("cannot read {}: {error}", path.display()));
-            None
+/// The lines of a password file.
+#[derive(Debug, Default)]
+pub(super) struct PasswordFile {
+    path: PathBuf,
+    text: SecretString,
+}
+
+impl PasswordFile {
+    /// Reads the file that `passfile` names, otherwise `~/.pgpass`. Usually there is no such file. Like libpq, this
+    /// ignores a file that others can access, and adds a warning.
+    pub(super) fn read(
+        passfile: Option<String>,
+        env: impl Fn(&str) -> Option<String>,
+        warnings: &mut Vec<String>,
+    ) -> Self {
+        let path = match (passfile, env("HOME")) {
+            (Some(path), _) => PathBuf::from(path),
+            (None, Some(home)) => Path::new(&home).join(".pgpass"),
+            (None, None) => return Self::default(),
+        };
+        let Ok(file) = fs::metadata(&path) else {
+            return Self::default();
+        };
+        let ignored = match () {
+            () if !file.is_file() => Some("not a plain file".to_owned()),
+            () if is_group_or_world_accessible(&file) => Some(format!(
+                "it has group or world access; run chmod 600 {}",
+                path.display()
+            )),
+            () => None,
+        };
+        if let Some(reason) = ignored {
+            warnings.push(format!(
+                "ignoring password file {}: {reason}",
+                path.display()
+            ));
+            return Self::default();
         }
+        match fs::read(&path) {
+            Ok(bytes) => Self {
+                path,
+                text: SecretString::from(String::from_utf8_lossy(&bytes).into_owned()),
+            },
+            Err(error) => {
+                warnings.push(format!("cannot read {}: {error}", path.display()));
+                Self::default()
+            }
+        }
+    }
+
+    /// Returns the password of the first matching line, and where it is.
+    pub(super) fn find_password(&self, key: PgpassKey<'_>) -> Option<(SecretString, ValueSource)> {
+        let (password, line) = matching_password(self.text.expose_secret(), key)?;
+        Some((password, ValueSource::file_line(&self.path, line)))
     }
 }
 
-/// Returns the password of the first matching line.
-fn matching_password(text: &str, key: PgpassKey<'_>) -> Option<SecretString> {
+/// Returns the password of the first matching line, and the number of the line.
+fn matching_password(text: &str, key: PgpassKey<'_>) -> Option<(SecretString, usize)> {
     let port = key.port.to_string();
     // For a Unix socket in its default directory libpq looks up `localhost`.
     let host = match key.host {
@@ -60,8 +83,9 @@ fn matching_password(text: &str, key: PgpassKey<'_>) -> Option<SecretString> {
     };
     let expected_fields = [host, &port, key.database, key.user];
     text.lines()
-        .filter(|line| !line.starts_with('#'))
-        .find_map(|line| {
+        .enumerate()
+        .filter(|(_, line)| !line.starts_with('#'))
+        .find_map(|(index, line)| {
             let mut rest = line;
             for expected in expected_fields {
                 let (field, after) = split_field(rest);
@@ -71,7 +95,7 @@ fn matching_password(text: &str, key: PgpassKey<'_>) -> Option<SecretString> {
                 rest = after?;
             }
             let (password, _) = split_field(rest);
-            (!password.is_empty()).then(|| SecretString::from(password))
+            (!password.is_empty()).then(|| (SecretString::from(password), index + 1))
         })
 }
 

@@ -1,20 +1,14 @@
 //! Opens a session with a warehouse and runs statements in it.
 
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
-use std::time::Duration;
-
 use postgres::fallible_iterator::FallibleIterator;
 use postgres::types::{ToSql, Type};
-use postgres::{Client, CopyInWriter, NoTls, SimpleQueryMessage};
-use secrecy::ExposeSecret;
+use postgres::{Client, CopyInWriter, SimpleQueryMessage};
 
 use super::config::ConnectionConfig;
-use super::connect_error::{connect_error, connect_timeout_error};
 use super::error::{ErrorClass, StatementError, fatal, statement_error};
+use super::notices::Notices;
+use super::server_search;
 use super::statement_log::RunningStatement;
-use super::tls::TlsMode;
 use crate::error::{Error, Result};
 use crate::warehouse::dialect::Dialect;
 use crate::warehouse::sql::generator::begin_statement;
@@ -37,12 +31,6 @@ pub struct WarehouseSession {
     notices: Notices,
 }
 
-/// The notices that the server has sent since they were read.
-type Notices = Arc<Mutex<Vec<String>>>;
-
-/// The maximum number of notices that are kept. A COPY sends one or two.
-const MAX_NOTICES: usize = 100;
-
 impl WarehouseSession {
     /// Connects and logs in, and checks that the server is the kind of warehouse that the URL names.
     ///
@@ -60,7 +48,7 @@ impl WarehouseSession {
     pub fn try_open(connection: &ConnectionConfig) -> std::result::Result<Self, StatementError> {
         let _span = tracing::info_span!("connect", warehouse = %connection).entered();
         let notices = Notices::default();
-        let client = connect_with_timeout(connection, &notices)?;
+        let client = server_search::connect(connection, &notices)?;
         let mut session = Self {
             client,
             dialect: connection.dialect,
@@ -178,8 +166,7 @@ impl WarehouseSession {
 
     /// Returns the notices that the server has sent since the last call.
     pub fn take_notices(&mut self) -> Vec<String> {
-        let mut notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut *notices)
+        self.notices.take()
     }
 
     /// Returns the details of the last COPY error of this session. A cluster may lack some of the views, and the user
@@ -335,87 +322,6 @@ fn affected_rows(messages: &[SimpleQueryMessage]) -> u64 {
         _ => 0,
     });
     rows.sum()
-}
-
-/// Connects and logs in within `connect_timeout`.
-///
-/// The driver limits the time of the TCP connection only, and would wait forever for a server that accepts the
-/// connection and does not answer. So a thread connects, and is abandoned when the time is up.
-fn connect_with_timeout(
-    connection: &ConnectionConfig,
-    notices: &Notices,
-) -> std::result::Result<Client, StatementError> {
-    let mut config = driver_config(connection);
-    let received = Arc::clone(notices);
-    config.notice_callback(move |notice| {
-        let mut notices = received.lock().unwrap_or_else(PoisonError::into_inner);
-        if notices.len() < MAX_NOTICES {
-            notices.push(notice.message().to_owned());
-        }
-    });
-    let tls_connector = match connection.tls.mode {
-        TlsMode::Disable => None,
-        // A Unix socket needs no TLS, and PostgreSQL supports none on it.
-        _ if connection.socket_dir().is_some() => None,
-        _ => Some(connection.tls.connector().map_err(fatal)?),
-    };
-    let (sender, receiver) = mpsc::channel();
-    let connecting = thread::Builder::new()
-        .name("connect".to_owned())
-        .spawn(move || {
-            let client = match tls_connector {
-                Some(connector) => config.connect(connector),
-                None => config.connect(NoTls),
-            };
-            // If the receiver has timed out, this drops the client and closes the connection.
-            drop(sender.send(client));
-        });
-    connecting.map_err(|e| fatal(Error::failed("cannot start a thread").with_source(e)))?;
-    let received = match connection.connect_timeout {
-        Some(timeout) => receiver.recv_timeout(timeout),
-        None => receiver.recv().map_err(RecvTimeoutError::from),
-    };
-    match received {
-        Ok(client) => client.map_err(|error| connect_error(connection, error)),
-        Err(RecvTimeoutError::Timeout) => Err(connect_timeout_error(connection)),
-        Err(RecvTimeoutError::Disconnected) => Err(fatal(
-            Error::failed(format!("cannot connect to {connection}"))
-                .with_reason("the connecting thread ended unexpectedly"),
-        )),
-    }
-}
-
-fn driver_config(connection: &ConnectionConfig) -> postgres::Config {
-    let mut config = postgres::Config::new();
-    match connection.socket_dir() {
-        Some(folder) => config.host_path(folder),
-        None => config
-            .host(&connection.host)
-            .ssl_mode(connection.tls.driver_ssl_mode()),
-    };
-    config
-        .port(connection.port)
-        .dbname(&connection.database)
-        .user(&connection.user)
-        .application_name(&connection.application_name)
-        // No packets flow while a COPY runs, for an hour perhaps. Keepalives prevent firewalls from dropping the idle
-        // connection, and detect a lost server within minutes.
-        .keepalives(true)
-        .keepalives_idle(Duration::from_secs(60))
-        .keepalives_interval(Duration::from_secs(10))
-        .keepalives_retries(6)
-        // A busy server may not read for a while.
-        .tcp_user_timeout(Duration::from_secs(600));
-    if let Some(password) = &connection.password {
-        config.password(password.expose_secret());
-    }
-    if let Some(timeout) = connection.connect_timeout {
-        config.connect_timeout(timeout);
-    }
-    if let Some(options) = &connection.options {
-        config.options(options);
-    }
-    config
 }
 
 /// Returns the queries for the newest COPY error of the session in the system views of Redshift (Amazon Redshift Database

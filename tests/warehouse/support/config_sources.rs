@@ -68,7 +68,8 @@ impl ConfigSources {
     /// Returns the password.
     #[track_caller]
     pub fn resolve_password(&self) -> Option<String> {
-        let password = self.connection_config().password?;
+        let config = self.connection_config();
+        let password = config.hosts[0].password.as_ref()?;
         Some(password.expose_secret().to_owned())
     }
 }

@@ -32,6 +32,8 @@ pub struct PostgresServerOptions {
     pub hba: Option<String>,
     /// Additional lines of `postgresql.conf`, as name and value; the value is quoted where necessary.
     pub settings: Vec<(String, String)>,
+    /// Whether the server is a standby, which only reads.
+    pub standby: bool,
 }
 
 /// A PostgreSQL server.
@@ -112,7 +114,8 @@ impl PostgresServer {
         &self.folder
     }
 
-    fn database_named(&self, name: &str) -> TestDatabase {
+    /// Returns the database with this name, whether it exists or not.
+    pub fn database_named(&self, name: &str) -> TestDatabase {
         TestDatabase {
             host: "127.0.0.1".to_owned(),
             port: self.port,
@@ -156,6 +159,11 @@ fn write_server_files(folder: &Path, options: PostgresServerOptions) {
         file("server.key", Some("ssl_key_file"), key);
         restrict_to_owner(&folder.join("server.key"));
         settings += "ssl = on\n";
+    }
+    if options.standby {
+        fs::write(folder.join("standby.signal"), "").unwrap();
+        // A standby requires at least the settings with which the cluster was created.
+        settings += "wal_level = replica\nmax_wal_senders = 10\n";
     }
     for (name, value) in options.settings {
         settings += &format!("{name} = {value}\n");

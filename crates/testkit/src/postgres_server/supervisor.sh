@@ -22,7 +22,8 @@ prepare() {
     cd "$dir" || return
     as_server "$bin/initdb" --pgdata=data --username="$user" --pwfile=password --encoding=UTF8 \
         --locale=C --auth=scram-sha-256 --no-sync --no-instructions &&
-        cat settings >>data/postgresql.conf
+        cat settings >>data/postgresql.conf &&
+        if [ -e standby.signal ]; then as_server cp standby.signal data; fi
 }
 
 # The server is a child of this shell, so that `wait` reaps it.

@@ -1,0 +1,223 @@
+//! Connects to one host, with TLS or without it, in the order that `sslmode` says.
+
+use std::error::Error as _;
+use std::io;
+use std::net::{IpAddr, ToSocketAddrs};
+
+use postgres::config::{ChannelBinding, Host, SslMode, SslNegotiation};
+use postgres::{Client, Config, NoTls};
+
+use super::error::ErrorClass;
+use super::login_error_class::{io_error_class, login_error_class};
+use super::tls::{TlsConfig, TlsMode, TlsNegotiation};
+use super::tls_error::TlsError;
+use crate::error::Error;
+
+/// Why an attempt to connect failed.
+#[derive(Debug)]
+pub(super) enum AttemptError {
+    /// A certificate or key of this machine cannot be used.
+    Setup(Error),
+    /// The host has no known address.
+    Lookup(io::Error),
+    /// The connection or the login failed.
+    Driver(postgres::Error),
+}
+
+/// Why the attempts to connect to a host failed.
+#[derive(Debug)]
+pub(super) enum HostError {
+    /// One attempt was made, or only one error says something: a server without TLS refuses nobody by that.
+    One(AttemptError),
+    /// The attempts with TLS and without it failed.
+    Both {
+        encrypted: AttemptError,
+        plain: AttemptError,
+    },
+}
+
+/// Returns the addresses of a host, in the order in which they are tried.
+///
+/// # Errors
+/// Returns an error if the host has no known address.
+pub(super) fn lookup(host: &str, port: u16) -> Result<Vec<IpAddr>, HostError> {
+    let addresses = (host, port).to_socket_addrs();
+    let addresses = addresses.map(|found| found.map(|address| address.ip()).collect::<Vec<_>>());
+    match addresses {
+        Ok(addresses) if !addresses.is_empty() => Ok(addresses),
+        Ok(_) => Err(HostError::One(AttemptError::Lookup(
+            io::ErrorKind::NotFound.into(),
+        ))),
+        Err(error) => Err(HostError::One(AttemptError::Lookup(error))),
+    }
+}
+
+/// Connects and logs in to the one address or socket of `config`, whose certificate must be valid for `host` if the mode
+/// says so.
+///
+/// # Errors
+/// Returns the errors of the attempts if none succeeded.
+pub(super) fn connect_address(
+    config: &Config,
+    tls: &TlsConfig,
+    host: &str,
+) -> Result<Client, HostError> {
+    let connect_plain = || {
+        let mut config = config.clone();
+        let client = config.ssl_mode(SslMode::Disable).connect(NoTls);
+        client.map_err(AttemptError::Driver)
+    };
+    let connect_encrypted = || connect_with_tls(config, tls, host);
+    // PostgreSQL supports no TLS on a Unix socket.
+    let is_socket = matches!(config.get_hosts().first(), Some(Host::Unix(_)));
+    let mode = if is_socket {
+        TlsMode::Disable
+    } else {
+        tls.mode
+    };
+    // Only TLS provides the channel to which a login can be bound.
+    let may_be_plain = config.get_channel_binding() != ChannelBinding::Require;
+    match mode {
+        TlsMode::Disable => connect_plain().map_err(HostError::One),
+        TlsMode::Allow if may_be_plain => {
+            let plain = match connect_plain() {
+                Err(error) if error.is_from_server() => error,
+                other => return other.map_err(HostError::One),
+            };
+            connect_encrypted().map_err(|encrypted| HostError::of_both(encrypted, plain))
+        }
+        TlsMode::Prefer if may_be_plain => {
+            let encrypted = match connect_encrypted() {
+                Err(error) if error.permits_plain_text() => error,
+                other => return other.map_err(HostError::One),
+            };
+            if let AttemptError::Setup(error) = &encrypted {
+                tracing::warn!("connecting without TLS: {error}");
+            }
+            connect_plain().map_err(|plain| HostError::of_both(encrypted, plain))
+        }
+        TlsMode::Allow
+        | TlsMode::Prefer
+        | TlsMode::Require
+        | TlsMode::VerifyCa
+        | TlsMode::VerifyFull => connect_encrypted().map_err(HostError::One),
+    }
+}
+
+fn connect_with_tls(config: &Config, tls: &TlsConfig, host: &str) -> Result<Client, AttemptError> {
+    let connector = tls.connector(host).map_err(AttemptError::Setup)?;
+    let mut config = config.clone();
+    config
+        .ssl_mode(SslMode::Require)
+        .ssl_negotiation(match tls.negotiation {
+            TlsNegotiation::Postgres => SslNegotiation::Postgres,
+            TlsNegotiation::Direct => SslNegotiation::Direct,
+        });
+    config.connect(connector).map_err(AttemptError::Driver)
+}
+
+impl HostError {
+    fn of_both(encrypted: AttemptError, plain: AttemptError) -> Self {
+        match encrypted.is_lack_of_tls() {
+            true => Self::One(plain),
+            false => Self::Both { encrypted, plain },
+        }
+    }
+
+    /// Returns whether the address did not accept the connection, so that the next address of the host is tried. An answer
+    /// is final: another address might reach a server that the user knows nothing about.
+    pub(super) fn permits_next_address(&self) -> bool {
+        matches!(self, Self::One(error) if error.is_unreachable())
+    }
+
+    /// Returns whether another host may accept the connection: this one cannot be reached, or is starting or stopping.
+    /// Like libpq, this does not hold for a failed login or a certificate that is not trusted.
+    pub(super) fn permits_next_host(&self) -> bool {
+        let (Self::One(error) | Self::Both { plain: error, .. }) = self;
+        match error {
+            AttemptError::Setup(_) => false,
+            AttemptError::Lookup(_) => true,
+            AttemptError::Driver(error) => match error.code() {
+                Some(code) => code.code() == "57P03",
+                None => tls_error(error).is_none() && is_closed_or_io(error),
+            },
+        }
+    }
+
+    /// Returns the class of the error: whether the host may accept the connection later.
+    pub(super) fn class(&self) -> ErrorClass {
+        let (Self::One(error) | Self::Both { plain: error, .. }) = self;
+        match error {
+            AttemptError::Setup(_) => ErrorClass::Fatal,
+            AttemptError::Lookup(error) => io_error_class(error),
+            AttemptError::Driver(error) => login_error_class(error),
+        }
+    }
+
+    /// Returns the error of a certificate or key of this machine, which no other attempt can mend.
+    pub(super) fn into_setup_error(self) -> Result<Error, Self> {
+        match self {
+            Self::One(AttemptError::Setup(error)) => Ok(error),
+            other => Err(other),
+        }
+    }
+
+    /// Returns the error with its source, unless the source is a message of the server, which may repeat the password.
+    pub(super) fn cause(self, error: Error) -> Error {
+        match self {
+            Self::One(AttemptError::Driver(source)) if source.as_db_error().is_none() => {
+                error.caused_by(source)
+            }
+            Self::One(AttemptError::Lookup(source)) => error.caused_by(source),
+            _ => error,
+        }
+    }
+}
+
+fn is_closed_or_io(error: &postgres::Error) -> bool {
+    error.is_closed()
+        || error
+            .source()
+            .is_some_and(|source| source.is::<io::Error>())
+}
+
+impl AttemptError {
+    /// Returns whether `prefer` continues in plain text after this error of an attempt with TLS.
+    fn permits_plain_text(&self) -> bool {
+        match self {
+            Self::Setup(_) => true,
+            Self::Lookup(_) => false,
+            // The server refused the user. The driver does not tell which other errors preceded the login, but they do
+            // not depend on TLS.
+            Self::Driver(error) if error.as_db_error().is_some() => error
+                .code()
+                .is_some_and(|code| code.code().starts_with("28")),
+            Self::Driver(error) => self.is_lack_of_tls() || tls_error(error).is_some(),
+        }
+    }
+
+    /// Returns whether the address did not accept the connection.
+    fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Driver(error) if error.to_string() == "error connecting to server")
+    }
+
+    /// Returns whether the server answered with an error.
+    fn is_from_server(&self) -> bool {
+        matches!(self, Self::Driver(error) if error.as_db_error().is_some())
+    }
+
+    /// Returns whether the server answered that it does not support TLS.
+    fn is_lack_of_tls(&self) -> bool {
+        match self {
+            Self::Setup(_) | Self::Lookup(_) => false,
+            Self::Driver(error) => error
+                .source()
+                .is_some_and(|source| source.to_string() == "server does not support TLS"),
+        }
+    }
+}
+
+/// Returns the error of the TLS handshake that the error of the driver contains.
+pub(super) fn tls_error(error: &postgres::Error) -> Option<&TlsError> {
+    error.source()?.downcast_ref()
+}

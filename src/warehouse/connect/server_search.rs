@@ -1,0 +1,229 @@
+//! Connects to the first server of a warehouse that can be reached and that `target_session_attrs` accepts.
+
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+use postgres::Client;
+use secrecy::ExposeSecret;
+
+use super::config::ConnectionConfig;
+use super::connect_error::{explain_host_error, explain_timeout};
+use super::error::{ErrorClass, StatementError, error_chain, fatal};
+use super::explanation::Explanation;
+use super::host_connection::{HostError, connect_address, lookup};
+use super::hosts::HostConfig;
+use super::notices::Notices;
+use super::target_session::TargetSession;
+use crate::error::Error;
+
+/// Why a server is not used.
+#[derive(Debug)]
+enum ServerFailure {
+    /// The server may be down, or is not acceptable: the next one is tried.
+    Skipped(Explanation),
+    /// The server answered that the settings are wrong. Like libpq, this ends the search.
+    Refused(StatementError),
+}
+
+/// Connects and logs in to the first acceptable server, and collects its notices.
+///
+/// # Errors
+/// Returns an error that says of each server why it is not used, or why the last one refused the login.
+pub(super) fn connect(
+    connection: &ConnectionConfig,
+    notices: &Notices,
+) -> Result<Client, StatementError> {
+    let mut hosts: Vec<&HostConfig> = connection.hosts.iter().collect();
+    if connection.load_balance {
+        fastrand::shuffle(&mut hosts);
+    }
+    let passes: &[TargetSession] = match connection.target_session {
+        TargetSession::PreferStandby => &[TargetSession::Standby, TargetSession::Any],
+        _ => std::slice::from_ref(&connection.target_session),
+    };
+    let mut skipped = Vec::new();
+    for &target in passes {
+        // The last pass visits the same servers again.
+        skipped.clear();
+        for host in &hosts {
+            match connect_to(connection, host, target, notices) {
+                Ok(client) => return Ok(client),
+                Err(ServerFailure::Refused(error)) => return Err(error),
+                Err(ServerFailure::Skipped(explanation)) => {
+                    tracing::info!("cannot use {host}: {}", explanation.reason);
+                    skipped.push((*host, explanation));
+                }
+            }
+        }
+    }
+    Err(StatementError {
+        // Each of them may be there again after a while.
+        class: ErrorClass::ConnectionLost,
+        error: no_server(skipped).into_error(connection),
+    })
+}
+
+/// Combines why each of the servers is not used.
+fn no_server(mut skipped: Vec<(&HostConfig, Explanation)>) -> Explanation {
+    match skipped.len() {
+        1 => skipped.remove(0).1,
+        _ => {
+            let reasons = skipped.iter();
+            let reasons: Vec<String> = reasons
+                .map(|(host, explanation)| format!("{host}: {}", explanation.reason))
+                .collect();
+            let hint = skipped
+                .into_iter()
+                .find_map(|(_, explanation)| explanation.hint);
+            Explanation {
+                reason: reasons.join(", "),
+                hint,
+            }
+        }
+    }
+}
+
+/// Connects to a server, and checks that it is acceptable.
+fn connect_to(
+    connection: &ConnectionConfig,
+    host: &HostConfig,
+    target: TargetSession,
+    notices: &Notices,
+) -> Result<Client, ServerFailure> {
+    let mut client = connect_to_any_address(connection, host, notices)?;
+    match target.objection(&mut client) {
+        Ok(None) => Ok(client),
+        Ok(Some(objection)) => Err(ServerFailure::Skipped(Explanation::new(
+            objection,
+            "check target_session_attrs, and that the hosts include such a server",
+        ))),
+        Err(error) => Err(ServerFailure::Skipped(Explanation::without_hint(
+            error_chain(&error),
+        ))),
+    }
+}
+
+/// Connects and logs in to a server. The addresses of its name are tried until one accepts the connection. Like libpq, each
+/// has the time of `connect_timeout`.
+fn connect_to_any_address(
+    connection: &ConnectionConfig,
+    host: &HostConfig,
+    notices: &Notices,
+) -> Result<Client, ServerFailure> {
+    let mut config = driver_config(connection, host);
+    notices.collect_from(&mut config);
+    let timeout = connection.connect_timeout;
+    let timed_out = || ServerFailure::Skipped(explain_timeout(connection));
+    let failure = |error| host_failure(connection, host, error);
+    let name = host.host.clone();
+    let configs = match (host.socket_dir(), host.address) {
+        (None, None) => {
+            let port = host.port;
+            let found = run_within(timeout, move || lookup(&name, port))?;
+            let addresses = found.ok_or_else(timed_out)?.map_err(failure)?;
+            let with_address = |address| {
+                let mut config = config.clone();
+                config.hostaddr(address);
+                config
+            };
+            addresses.into_iter().map(with_address).collect()
+        }
+        _ => vec![config],
+    };
+    let mut last_failure = None;
+    for config in configs {
+        let (tls, name) = (connection.tls.clone(), host.host.clone());
+        match run_within(timeout, move || connect_address(&config, &tls, &name))? {
+            None => last_failure = Some(timed_out()),
+            Some(Ok(client)) => return Ok(client),
+            Some(Err(error)) if error.permits_next_address() => last_failure = Some(failure(error)),
+            Some(Err(error)) => return Err(failure(error)),
+        }
+    }
+    Err(last_failure.unwrap_or_else(timed_out))
+}
+
+/// Runs work within a time limit, and returns `None` if it takes longer.
+///
+/// The driver limits the time of the TCP connection only, and would wait forever for a server that accepts the
+/// connection and does not answer. So a thread does the work, and is abandoned when the time is up.
+fn run_within<T: Send + 'static>(
+    limit: Option<Duration>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<Option<T>, ServerFailure> {
+    let (sender, receiver) = mpsc::channel();
+    let thread = thread::Builder::new().name("connect".to_owned());
+    let started = thread.spawn(move || {
+        // If the receiver has timed out, this drops the client and closes the connection.
+        drop(sender.send(work()));
+    });
+    started.map_err(|error| {
+        ServerFailure::Refused(fatal(
+            Error::failed("cannot start a thread").with_source(error),
+        ))
+    })?;
+    let received = match limit {
+        Some(limit) => receiver.recv_timeout(limit),
+        None => receiver.recv().map_err(RecvTimeoutError::from),
+    };
+    match received {
+        Ok(result) => Ok(Some(result)),
+        Err(RecvTimeoutError::Timeout) => Ok(None),
+        Err(RecvTimeoutError::Disconnected) => Err(ServerFailure::Refused(fatal(Error::failed(
+            "the thread that connects ended unexpectedly",
+        )))),
+    }
+}
+
+fn host_failure(
+    connection: &ConnectionConfig,
+    host: &HostConfig,
+    error: HostError,
+) -> ServerFailure {
+    let is_skipped = connection.hosts.len() > 1 && error.permits_next_host();
+    let error = match error.into_setup_error() {
+        Ok(setup_error) => return ServerFailure::Refused(fatal(setup_error)),
+        Err(error) => error,
+    };
+    let explanation = explain_host_error(connection, host, &error);
+    if is_skipped {
+        return ServerFailure::Skipped(explanation);
+    }
+    let shown = match connection.hosts.len() {
+        1 => explanation.into_error(connection),
+        _ => explanation.into_error(format_args!("{connection} ({host})")),
+    };
+    ServerFailure::Refused(StatementError {
+        class: error.class(),
+        error: error.cause(shown),
+    })
+}
+
+fn driver_config(connection: &ConnectionConfig, host: &HostConfig) -> postgres::Config {
+    let mut config = postgres::Config::new();
+    match host.socket_dir() {
+        Some(folder) => config.host_path(folder),
+        None => config.host(&host.host),
+    };
+    if let Some(address) = host.address {
+        config.hostaddr(address);
+    }
+    config
+        .port(host.port)
+        .dbname(&connection.database)
+        .user(&connection.user)
+        .application_name(&connection.application_name)
+        .channel_binding(connection.channel_binding);
+    connection.keepalives.configure(&mut config);
+    if let Some(password) = &host.password {
+        config.password(password.expose_secret());
+    }
+    if let Some(timeout) = connection.connect_timeout {
+        config.connect_timeout(timeout);
+    }
+    if let Some(options) = &connection.options {
+        config.options(options);
+    }
+    config
+}
