@@ -302,3 +302,31 @@ fn run_works_from_config_file_alone() {
         &warehouse.dataset_tables("dataset"),
     );
 }
+
+/// A location that SQL cannot name is refused before the run writes to it, by both engines.
+#[test]
+fn location_that_sql_cannot_name_is_refused_before_the_work() {
+    let warehouse = TestWarehouse::new(WarehouseKind::Redshift);
+    let run = [
+        "run",
+        "--songs",
+        "s3://datasets/songs",
+        "--logs",
+        "s3://datasets/logs",
+    ];
+    let statements = warehouse.faults().recorded().len();
+    for out in ["s3://datasets/a\\b", "s3://datasets/a\nb"] {
+        let words = [
+            "a backslash or a control character",
+            "choose another prefix",
+        ];
+        for more in [&[][..], &["--engine", "redshift"], &["--dry-run"]] {
+            let arguments = [&run[..], &["--out", out], more].concat();
+            warehouse.run_command(&arguments).assert_failure(2, &words);
+        }
+        warehouse
+            .run_command(&["load", "--from", out])
+            .assert_failure(2, &words);
+    }
+    assert_eq!(warehouse.faults().recorded().len(), statements);
+}
