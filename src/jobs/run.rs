@@ -182,6 +182,12 @@ impl RunJob {
             ));
         }
         redshift_input(&self.config.input)?;
+        if self.config.s3.customer_key.is_some() {
+            return Err(unusable_engine(
+                "COPY cannot read objects that are encrypted with a key of the customer (--sse-c-key-file)",
+            )
+            .with_hint("leave out --engine redshift"));
+        }
         match &self.config.out {
             // The URLs of the manifests become literals of SQL.
             out @ Location::S3 { .. } => match quote_literal(&out.to_string()) {
