@@ -11,7 +11,7 @@ pub use crate::input::{Glob, InputSpec, RecordKind};
 use crate::output::LATEST_FILE;
 pub use crate::output::{OutputArrangement, ParquetCompression};
 pub use crate::storage::Location;
-pub use crate::storage::s3::{Encryption, S3Options};
+pub use crate::storage::s3::{CustomerKey, Encryption, S3Options};
 
 /// The configuration of a run, which builds a dataset from songs and logs.
 #[derive(Debug, Clone)]

@@ -2,7 +2,7 @@
 
 use super::args::engine::EngineArgs;
 use super::args::location::{IncludeArgs, location_parser};
-use super::args::s3::{EncryptionArgs, S3Args};
+use super::args::s3::{EncryptionArgs, InputEncryptionArgs, S3Args};
 use super::args::warehouse::{IamRoleArgs, WarehouseArgs};
 use super::help;
 use super::run_job::{RunMode, run_job};
@@ -127,6 +127,8 @@ pub(super) struct RunArgs {
     #[command(flatten)]
     s3: S3Args,
     #[command(flatten)]
+    input_encryption: InputEncryptionArgs,
+    #[command(flatten)]
     encryption: EncryptionArgs,
 }
 
@@ -174,6 +176,7 @@ impl RunArgs {
         let songs = resolve_input(self.songs, &self.include, songs_from_file, file)?;
         let logs = resolve_input(self.logs, &self.include, logs_from_file, file)?;
         let inputs = songs.locations.iter().chain(&logs.locations);
+        self.input_encryption.ensure_used(inputs.clone())?;
         self.s3.ensure_used(
             inputs.chain([&self.out]),
             "neither input nor output is in S3",
@@ -202,9 +205,10 @@ impl RunArgs {
             }),
             false => None,
         };
+        let s3 = self.input_encryption.apply_to(self.s3.to_options())?;
         let defaults = RunConfig::new(songs, logs, self.out);
         let config = RunConfig {
-            s3: self.encryption.apply_to(self.s3.to_options()),
+            s3: self.encryption.apply_to(s3),
             threads: self.threads.map_or(defaults.threads, usize::from),
             max_rejects: self.max_rejects,
             allow_empty: self.allow_empty,

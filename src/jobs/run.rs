@@ -181,6 +181,12 @@ impl RunJob {
             ));
         }
         redshift_input(&self.config.input)?;
+        if self.config.s3.customer_key.is_some() {
+            return Err(unusable_engine(
+                "COPY cannot read objects that are encrypted with a key of the customer (--sse-c-key-file)",
+            )
+            .with_hint("leave out --engine redshift"));
+        }
         match &self.config.out {
             out @ Location::S3 { .. } => warehouse.ensure_can_load_from(out),
             Location::Local(out) => Err(unusable_engine(format!(

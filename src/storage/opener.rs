@@ -46,7 +46,7 @@ impl StoreOpener {
         Ok(match folder {
             Location::Local(path) => Box::new(LocalStore::open_folder(path)?),
             Location::S3 { bucket, prefix } => Box::new(
-                S3Store::new(self.s3_client()?, bucket, prefix).with_name_prefix(name_prefix),
+                S3Store::for_input(self.s3_client()?, bucket, prefix).with_name_prefix(name_prefix),
             ),
         })
     }

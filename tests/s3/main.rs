@@ -22,6 +22,7 @@ mod raw_staging;
 mod access_points;
 mod aws_config_files;
 mod clean_command;
+mod customer_keys;
 mod directory_buckets;
 mod dry_run;
 mod error_messages;

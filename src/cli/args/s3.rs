@@ -1,12 +1,13 @@
 //! Arguments about S3: the connection, and the encryption of the output.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::aws::AwsOptions;
 use crate::cli::usage_error::no_effect;
 use crate::error::Result;
 use crate::storage::Location;
-use crate::storage::s3::{Encryption, S3Options};
+use crate::storage::s3::{CustomerKey, Encryption, S3Options};
 
 /// The connection to S3. Credentials are not flags, because process lists show the arguments of a
 /// command to every user.
@@ -61,6 +62,45 @@ pub(crate) struct EncryptionArgs {
     /// [default: the AWS managed key]
     #[arg(long, value_name = "KEY", requires = "sse")]
     sse_kms_key_id: Option<String>,
+}
+
+/// The encryption of the input in S3.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "S3")]
+pub(crate) struct InputEncryptionArgs {
+    /// File with the SSE-C key of the input
+    ///
+    /// The 32 bytes of the key with which the song and log objects in S3 are encrypted, or their base64
+    /// text. The output is not encrypted with it.
+    #[arg(long, value_name = "FILE")]
+    sse_c_key_file: Option<PathBuf>,
+}
+
+impl InputEncryptionArgs {
+    /// Returns an error if the flag is given although none of the `inputs` is in S3.
+    pub(crate) fn ensure_used<'a>(
+        &self,
+        inputs: impl IntoIterator<Item = &'a Location>,
+    ) -> Result<()> {
+        match self.sse_c_key_file {
+            Some(_) if !inputs.into_iter().any(is_s3) => {
+                Err(no_effect("--sse-c-key-file", "no input is in S3"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns `options` with the key in the file.
+    ///
+    /// # Errors
+    /// Returns an error if the file cannot be read or holds no key.
+    pub(crate) fn apply_to(&self, options: S3Options) -> Result<S3Options> {
+        let key = self.sse_c_key_file.as_deref().map(CustomerKey::read);
+        Ok(S3Options {
+            customer_key: key.transpose()?,
+            ..options
+        })
+    }
 }
 
 impl S3Args {

@@ -9,6 +9,7 @@ use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types::{EncodingType, Object};
 
 use super::client::S3Client;
+use super::customer_key::CustomerKey;
 use super::encoded_key::decode_key;
 use super::error::{FailedRequest, OperationContext};
 use crate::error::{Error, Result};
@@ -22,6 +23,8 @@ pub(super) struct BucketClient {
     pub name: String,
     /// The prefix of all keys: empty, or ending in `/`.
     pub prefix: String,
+    /// The key of the objects that are read, if they are encrypted with one of the customer.
+    pub customer_key: Option<CustomerKey>,
 }
 
 /// A page of a listing, with decoded keys.
@@ -90,6 +93,11 @@ impl BucketClient {
         let request = || async {
             let request = self.sdk().head_object().bucket(&self.name).key(key);
             let request = request.set_request_payer(client.request_payer());
+            let customer_key = self.customer_key.as_ref();
+            let request = request
+                .set_sse_customer_algorithm(customer_key.map(CustomerKey::algorithm))
+                .set_sse_customer_key(customer_key.map(CustomerKey::header_value))
+                .set_sse_customer_key_md5(customer_key.map(CustomerKey::md5_header_value));
             match request.send().await {
                 Err(SdkError::ServiceError(error)) if error.err().is_not_found() => Ok(None),
                 response => response.map(Some),
@@ -105,6 +113,14 @@ impl BucketClient {
                 .set_last_modified(head.last_modified)
                 .build()
         }))
+    }
+
+    /// Returns the permission that reads an object of the bucket, for messages.
+    pub(super) fn read_permission(&self) -> &'static str {
+        match self.customer_key {
+            None => "s3:GetObject",
+            Some(_) => "s3:GetObject, and the object the key of --sse-c-key-file",
+        }
     }
 
     /// Returns the operation of listing the keys that begin with `prefix`, for messages.

@@ -21,7 +21,7 @@ use aws_sdk_s3::types::RequestPayer;
 use tokio::sync::Semaphore;
 use tracing::Instrument;
 
-use super::endpoint::custom_endpoint;
+use super::endpoint::{custom_endpoint, is_unencrypted};
 use super::error::{FailedRequest, OperationContext, RequestError};
 use super::error_hints::ErrorHints;
 use super::options::S3Options;
@@ -92,6 +92,14 @@ impl S3Client {
             return Err(Error::usage("cannot use S3")
                 .with_reason(format!("invalid region '{region}'"))
                 .with_hint("check --region or AWS_REGION"));
+        }
+        if let Some(endpoint) = &custom_endpoint
+            && options.customer_key.is_some()
+            && is_unencrypted(endpoint)
+        {
+            return Err(Error::usage("cannot use --sse-c-key-file")
+                .with_reason(format!("the key would be sent unencrypted to {endpoint}"))
+                .with_hint("use an endpoint that begins with https://"));
         }
         let mut builder = aws_sdk_s3::config::Builder::from(&config.sdk)
             .region(region.clone())

@@ -2,7 +2,7 @@
 
 use aws_config::SdkConfig;
 use aws_types::service_config::ServiceConfigKey;
-use url::Url;
+use url::{Host, Url};
 
 use crate::aws::AwsOptions;
 use crate::error::{Error, Result};
@@ -43,4 +43,18 @@ fn is_plain_http_url(text: &str, parsed: &Url) -> bool {
     (text.starts_with("http://") || text.starts_with("https://"))
         && parsed.query().is_none()
         && parsed.fragment().is_none()
+}
+
+/// Returns true if requests to an endpoint can be read on their way: they have no TLS and leave this machine.
+pub(super) fn is_unencrypted(endpoint: &str) -> bool {
+    let Ok(url) = Url::parse(endpoint) else {
+        return true;
+    };
+    let is_this_machine = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    url.scheme() != "https" && !is_this_machine
 }

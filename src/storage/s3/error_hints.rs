@@ -107,6 +107,9 @@ impl ErrorHints {
                 None => "the bucket is in another region: set --region or AWS_REGION".to_owned(),
             });
         }
+        if let Some(hint) = customer_key_hint(response) {
+            return Some(hint.to_owned());
+        }
         // S3 passes on the message of KMS if access to a key is denied.
         if response.code.starts_with("KMS.") || response.message.contains(" kms:") {
             return Some("check the KMS key and its policy (--sse-kms-key-id)".to_owned());
@@ -141,5 +144,25 @@ impl ErrorHints {
             ("AccessDenied", _) | ("", 403) => self.access_hint(operation),
             _ => return None,
         })
+    }
+}
+
+/// Returns what to do about an object that is encrypted with a key of the customer and read without one, or the other way
+/// round.
+fn customer_key_hint(response: &ErrorResponse) -> Option<&'static str> {
+    let refers_to = |words| response.message.contains(words);
+    match (response.code.as_str(), response.status) {
+        // The response to a HEAD has no body that tells the reason.
+        ("", 400) => Some(
+            "if the object is encrypted with a key of the customer (SSE-C), name the file of the key with --sse-c-key-file",
+        ),
+        ("InvalidRequest", _) if refers_to("form of Server Side Encryption") => Some(
+            "the object is encrypted with a key of the customer (SSE-C): name the file of the key with --sse-c-key-file",
+        ),
+        ("InvalidRequest", _) if refers_to("encryption parameters are not applicable") => Some(
+            "the object is not encrypted with a key of the customer (SSE-C): leave out --sse-c-key-file, or read such objects in \
+             a run of their own",
+        ),
+        _ => None,
     }
 }

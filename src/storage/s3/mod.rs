@@ -6,6 +6,7 @@
 
 mod bucket_client;
 mod client;
+mod customer_key;
 mod encoded_key;
 mod endpoint;
 mod error;
@@ -19,5 +20,6 @@ mod store;
 
 pub use aws_sdk_s3::types::ServerSideEncryption as Encryption;
 pub(crate) use client::S3Client;
+pub use customer_key::CustomerKey;
 pub use options::S3Options;
 pub(crate) use store::S3Store;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_s3::types::ServerSideEncryption;
 
+use super::customer_key::CustomerKey;
 use crate::aws::AwsOptions;
 
 /// Options of S3 access.
@@ -17,6 +18,8 @@ pub struct S3Options {
     pub encryption: Option<ServerSideEncryption>,
     /// KMS key for that encryption.
     pub kms_key_id: Option<String>,
+    /// Key of the objects that are read as input, if they are encrypted with a key of the customer (SSE-C).
+    pub customer_key: Option<CustomerKey>,
     /// Maximum number of concurrent read requests, and as many writes. At least 1.
     pub max_concurrent_requests: usize,
     /// Time without data after which an attempt fails.
@@ -30,6 +33,7 @@ impl Default for S3Options {
             request_payer: false,
             encryption: None,
             kms_key_id: None,
+            customer_key: None,
             max_concurrent_requests: 64,
             read_timeout: Duration::from_secs(20),
         }

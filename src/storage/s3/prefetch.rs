@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::bucket_client::{BucketClient, object_version};
+use super::customer_key::CustomerKey;
 use super::error::{FailedRequest, OperationContext, RequestError};
 use crate::aws::error::root_cause;
 use crate::error::Result;
@@ -284,7 +285,7 @@ impl ChunkFetcher {
         let operation = OperationContext {
             error_prefix: "cannot read",
             url: self.bucket.url(&self.key),
-            permission: "s3:GetObject",
+            permission: self.bucket.read_permission(),
         };
         let (mut position, mut attempts, mut attempts_reset_at) = (from, 0, from);
         while position < to {
@@ -312,6 +313,7 @@ impl ChunkFetcher {
         let client = &self.bucket.client;
         let read_timeout = client.options().read_timeout;
         let timed_out = |_| RequestError::TimedOut(read_timeout);
+        let customer_key = self.bucket.customer_key.as_ref();
         let request = self
             .bucket
             .sdk()
@@ -320,6 +322,9 @@ impl ChunkFetcher {
             .key(&self.key)
             .range(format!("bytes={position}-{}", to - 1))
             .set_request_payer(client.request_payer())
+            .set_sse_customer_algorithm(customer_key.map(CustomerKey::algorithm))
+            .set_sse_customer_key(customer_key.map(CustomerKey::header_value))
+            .set_sse_customer_key_md5(customer_key.map(CustomerKey::md5_header_value))
             .set_if_match(match &self.version {
                 ObjectVersion::ETag(tag) => Some(tag.to_string()),
                 _ => None,

@@ -9,6 +9,7 @@ use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 
 use super::bucket_client::{BucketClient, object_version};
 use super::client::S3Client;
+use super::customer_key::CustomerKey;
 use super::error::{FailedRequest, OperationContext, RequestError};
 use super::multipart::MultipartUpload;
 use super::prefetch::PrefetchReader;
@@ -42,16 +43,21 @@ impl S3Store {
     /// # Errors
     /// Returns an error if the prefix cannot be listed.
     pub(crate) fn open(client: Arc<S3Client>, bucket: &str, prefix: &str) -> Result<Self> {
-        let folder = Self::new(Arc::clone(&client), bucket, prefix);
+        let folder = Self::for_input(Arc::clone(&client), bucket, prefix);
         let object_key = (!prefix.is_empty() && !prefix.ends_with('/')).then_some(prefix);
         let Some(key) = object_key else {
             return Ok(folder);
         };
         let name_start = key.rfind('/').map_or(0, |slash| slash + 1);
         let (root, name) = key.split_at(name_start);
-        let parent = Self::new(Arc::clone(&client), bucket, root);
+        let parent = Self::for_input(Arc::clone(&client), bucket, root);
         let operation = OperationContext {
-            permission: "s3:ListBucket and s3:GetObject",
+            permission: match parent.bucket.customer_key {
+                None => "s3:ListBucket and s3:GetObject",
+                Some(_) => {
+                    "s3:ListBucket and s3:GetObject, and the object the key of --sse-c-key-file"
+                }
+            },
             ..parent.bucket.list_operation(key)
         };
         let object = match client.block_on(parent.bucket.head_object(&operation, key)) {
@@ -83,14 +89,31 @@ impl S3Store {
         }
     }
 
-    /// Creates the store for everything below a prefix, without checking that anything exists there.
+    /// Creates the store for everything below a prefix of an output, without checking that anything exists there.
     pub(crate) fn new(client: Arc<S3Client>, bucket: &str, prefix: &str) -> Self {
+        Self::with_customer_key(client, bucket, prefix, None)
+    }
+
+    /// Creates the store for everything below a prefix of an input, whose objects can be encrypted with a key of the
+    /// customer.
+    pub(crate) fn for_input(client: Arc<S3Client>, bucket: &str, prefix: &str) -> Self {
+        let customer_key = client.options().customer_key.clone();
+        Self::with_customer_key(client, bucket, prefix, customer_key)
+    }
+
+    fn with_customer_key(
+        client: Arc<S3Client>,
+        bucket: &str,
+        prefix: &str,
+        customer_key: Option<CustomerKey>,
+    ) -> Self {
         let needs_slash = !prefix.is_empty() && !prefix.ends_with('/');
         Self {
             bucket: Arc::new(BucketClient {
                 client,
                 name: bucket.to_owned(),
                 prefix: format!("{prefix}{}", if needs_slash { "/" } else { "" }),
+                customer_key,
             }),
             single_object: None,
             name_prefix: String::new(),

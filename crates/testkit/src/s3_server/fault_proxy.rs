@@ -10,6 +10,7 @@ use hyper::{Method, Request, Response};
 use s3s::Body;
 use s3s::service::S3Service;
 
+use crate::s3_server::customer_keys;
 use crate::s3_server::directory_bucket::{self, is_directory_bucket};
 use crate::s3_server::error_response::S3ErrorResponse;
 use crate::s3_server::faults::{Fault, FaultPlan, InjectedFault};
@@ -114,6 +115,9 @@ impl FaultProxy {
             // If the upload were not read, the response would be lost with the connection.
             let _ = request.into_body().collect().await;
             return Ok(S3ErrorResponse::access_denied().response());
+        }
+        if let Some(error) = customer_keys::check_read(self.faults.encrypted(), &recorded) {
+            return Ok(error.response());
         }
         let is_directory_bucket = is_directory_bucket(&recorded.bucket);
         if is_directory_bucket && let Some(response) = directory_bucket::intercept(&recorded) {

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use crate::s3_server::customer_keys::EncryptedPrefix;
 use crate::s3_server::error_response::S3ErrorResponse;
 use crate::s3_server::policy::Policy;
 use crate::s3_server::request::{RecordedRequest, RequestMatcher};
@@ -48,6 +49,7 @@ pub struct FaultPlan {
     undeletable_suffix: Option<String>,
     policy: Option<Policy>,
     ignores_encoding_type: bool,
+    encrypted: Option<EncryptedPrefix>,
 }
 
 struct FaultRule {
@@ -143,6 +145,20 @@ impl FaultPlan {
     /// Returns the policy, if there is one.
     pub fn policy(&self) -> Option<&Policy> {
         self.policy.as_ref()
+    }
+
+    /// Encrypts the objects of a bucket below a prefix with a key of the customer.
+    pub fn encrypt(mut self, prefix: &str, key: [u8; 32]) -> Self {
+        self.encrypted = Some(EncryptedPrefix {
+            prefix: prefix.to_owned(),
+            key,
+        });
+        self
+    }
+
+    /// Returns the objects that are encrypted with a key of the customer.
+    pub fn encrypted(&self) -> Option<&EncryptedPrefix> {
+        self.encrypted.as_ref()
     }
 
     /// Lists keys as they are, also if a request asks for encoded ones, as some servers do.

@@ -16,6 +16,7 @@
 //! of KMS, request payment, or the request limits of a prefix.
 
 pub mod bucket_dir;
+pub mod customer_keys;
 pub mod directory_bucket;
 pub mod error_response;
 pub mod fault_proxy;
