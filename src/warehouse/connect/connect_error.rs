@@ -35,7 +35,7 @@ pub(super) fn explain_host_error(
             let reason = match encrypted.reason == plain.reason {
                 true => encrypted.reason,
                 false => format!(
-                    "{} with TLS, and {} without TLS",
+                    "with TLS: {}, and without TLS: {}",
                     encrypted.reason, plain.reason
                 ),
             };

@@ -195,6 +195,9 @@ pub(super) fn explain_ssl_error(error: &ssl::Error, tls: &TlsConfig) -> Explanat
         | (_, SSL_R_UNSUPPORTED_PROTOCOL | SSL_R_NO_PROTOCOLS_AVAILABLE | SSL_R_VERSION_TOO_LOW) => {
             Explanation::new(
                 match tls.max_protocol {
+                    Some(only) if only == tls.min_protocol => {
+                        format!("the server does not support {}", only.name())
+                    }
                     Some(max) => format!(
                         "the server supports no TLS version from {} to {}",
                         tls.min_protocol.name(),
