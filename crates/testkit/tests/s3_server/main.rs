@@ -3,6 +3,7 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod bucket_kinds;
 mod conformance;
 mod faults;
 mod lifecycle;
