@@ -17,7 +17,7 @@ use crate::error::Error;
 #[derive(Debug)]
 pub(super) enum AttemptError {
     /// A certificate or key of this machine cannot be used.
-    Setup(Error),
+    Setup(Box<Error>),
     /// The host has no known address.
     Lookup(io::Error),
     /// The connection or the login failed.
@@ -105,7 +105,9 @@ pub(super) fn connect_address(
 }
 
 fn connect_with_tls(config: &Config, tls: &TlsConfig, host: &str) -> Result<Client, AttemptError> {
-    let connector = tls.connector(host).map_err(AttemptError::Setup)?;
+    let connector = tls
+        .connector(host)
+        .map_err(|error| AttemptError::Setup(Box::new(error)))?;
     let mut config = config.clone();
     config
         .ssl_mode(SslMode::Require)
@@ -157,7 +159,7 @@ impl HostError {
     /// Returns the error of a certificate or key of this machine, which no other attempt can mend.
     pub(super) fn into_setup_error(self) -> Result<Error, Self> {
         match self {
-            Self::One(AttemptError::Setup(error)) => Ok(error),
+            Self::One(AttemptError::Setup(error)) => Ok(*error),
             other => Err(other),
         }
     }
