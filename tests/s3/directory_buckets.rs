@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use testkit::s3_server::faults::FaultPlan;
+use testkit::s3_server::policy::Policy;
 use testkit::s3_server::request::{RequestMatcher, S3Operation};
 use testkit::s3_server::sdk_client::SdkClient;
 use testkit::s3_server::server::S3Server;
@@ -104,4 +105,33 @@ fn the_server_refuses_what_a_directory_bucket_refuses() {
     let keys: Vec<_> = keys.map(|object| object.key().unwrap()).collect();
     assert_eq!(keys.len(), 7);
     assert!(!keys.is_sorted(), "{keys:?}");
+}
+
+#[test]
+fn directory_bucket_without_a_session_is_reported() {
+    let server = server_with_directory_bucket();
+    let arguments = [
+        "run",
+        "--quiet",
+        INPUT[0],
+        INPUT[1],
+        "--out=s3://absent--use1-az4--x-s3/out",
+    ];
+    let words = [
+        "s3://absent--use1-az4--x-s3/out/latest.json: NoSuchBucket",
+        "check the bucket name",
+    ];
+    run_sparkify(&server, &arguments).assert_failure(1, &words);
+    let denied = FaultPlan::new().with_policy(Policy::new());
+    let server = S3Server::with_faults(denied);
+    server.bucket(BUCKET);
+    let words = [
+        "cannot list s3://music--use1-az4--x-s3/songs/: AccessDenied",
+        "s3express:CreateSession",
+    ];
+    run_sparkify(
+        &server,
+        &concat_args(&["run", "--quiet", "--out", OUT], &INPUT),
+    )
+    .assert_failure(1, &words);
 }

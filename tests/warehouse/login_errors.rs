@@ -203,6 +203,19 @@ fn login_error_names_the_sources_of_the_values() {
     ] {
         assert_open_fails(&sources.connection_config(), &[&words]);
     }
+    let missing_file = from_url()
+        .with_env("PGSSLMODE", "verify-ca")
+        .with_env("PGSSLROOTCERT", "/no/such/file");
+    let error = WarehouseSession::open(&missing_file.connection_config()).err();
+    let error = error.unwrap().to_string();
+    assert!(
+        error.starts_with("cannot read certificates in /no/such/file: "),
+        "{error}"
+    );
+    assert!(
+        error.ends_with("; sslrootcert is set in PGSSLROOTCERT"),
+        "{error}"
+    );
 }
 
 /// Redshift has the same SQLSTATE for a wrong password and for a host that may not connect, and PgBouncer has one for all

@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::create_session::CreateSessionError;
 
 use crate::aws::error::{credentials_error, no_credentials_reason, root_cause};
 
@@ -56,6 +57,8 @@ pub(crate) struct ErrorResponse {
     request_id: Option<String>,
     /// The region of the bucket, if the response names it.
     pub(super) bucket_region: Option<String>,
+    /// Whether the request was one for the session that all other requests to a directory bucket need.
+    pub(super) denies_session: bool,
 }
 
 impl RequestError {
@@ -64,6 +67,15 @@ impl RequestError {
     where
         E: ProvideErrorMetadata + StdError + 'static,
     {
+        if let Some(session_error) = find_session_error(error) {
+            return match Self::from_sdk_error(session_error) {
+                Self::Response(response) => Self::Response(ErrorResponse {
+                    denies_session: true,
+                    ..response
+                }),
+                error => error,
+            };
+        }
         if let Some(why) = credentials_error(error) {
             return Self::Credentials(why);
         }
@@ -102,6 +114,7 @@ impl RequestError {
             code: code.unwrap_or_default().to_owned(),
             message,
             status,
+            denies_session: false,
         })
     }
 
@@ -195,6 +208,20 @@ impl ErrorResponse {
         }
         text
     }
+}
+
+/// Returns the error of the request for a session, if it is the cause of an error.
+fn find_session_error<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> Option<&'a SdkError<CreateSessionError>> {
+    let mut source = error.source();
+    while let Some(error) = source {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        source = error.source();
+    }
+    None
 }
 
 /// Extracts the region from `the region 'us-east-1' is wrong; expecting 'eu-west-1'`.

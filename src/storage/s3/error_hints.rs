@@ -72,8 +72,11 @@ impl ErrorHints {
         }
     }
 
-    fn access_hint(&self, operation: &OperationContext) -> String {
-        let permission = operation.permission;
+    fn access_hint(&self, response: &ErrorResponse, operation: &OperationContext) -> String {
+        let permission = match response.denies_session {
+            true => "s3express:CreateSession",
+            false => operation.permission,
+        };
         if self.no_sign_request {
             return format!(
                 "the bucket must allow {permission} to everyone; leave out --no-sign-request to use credentials"
@@ -141,7 +144,7 @@ impl ErrorHints {
             ("SlowDown" | "ServiceUnavailable" | "Throttling", _) | ("", 429 | 503) => {
                 "rate limited: lower --requests, or run again later".to_owned()
             }
-            ("AccessDenied", _) | ("", 403) => self.access_hint(operation),
+            ("AccessDenied", _) | ("", 403) => self.access_hint(response, operation),
             _ => return None,
         })
     }

@@ -4,12 +4,15 @@ use std::error::Error as _;
 use std::io;
 use std::net::{IpAddr, ToSocketAddrs};
 
-use postgres::config::{ChannelBinding, Host, SslMode, SslNegotiation};
+use postgres::config::{ChannelBinding, SslMode, SslNegotiation};
 use postgres::{Client, Config, NoTls};
 
+use super::config::ConnectionConfig;
 use super::error::ErrorClass;
+use super::hosts::HostConfig;
 use super::login_error_class::{io_error_class, login_error_class};
-use super::tls::{TlsConfig, TlsMode, TlsNegotiation};
+use super::tls::{TlsMode, TlsNegotiation};
+use super::tls_connector::TlsConnector;
 use super::tls_error::TlsError;
 use crate::error::Error;
 
@@ -52,70 +55,89 @@ pub(super) fn lookup(host: &str, port: u16) -> Result<Vec<IpAddr>, HostError> {
     }
 }
 
-/// Connects and logs in to the one address or socket of `config`, whose certificate must be valid for `host` if the mode
-/// says so.
-///
-/// # Errors
-/// Returns the errors of the attempts if none succeeded.
-pub(super) fn connect_address(
-    config: &Config,
-    tls: &TlsConfig,
-    host: &str,
-) -> Result<Client, HostError> {
-    let connect_plain = || {
-        let mut config = config.clone();
-        let client = config.ssl_mode(SslMode::Disable).connect(NoTls);
-        client.map_err(AttemptError::Driver)
-    };
-    let connect_encrypted = || connect_with_tls(config, tls, host);
-    // PostgreSQL supports no TLS on a Unix socket.
-    let is_socket = matches!(config.get_hosts().first(), Some(Host::Unix(_)));
-    let mode = if is_socket {
-        TlsMode::Disable
-    } else {
-        tls.mode
-    };
-    // Only TLS provides the channel to which a login can be bound.
-    let may_be_plain = config.get_channel_binding() != ChannelBinding::Require;
-    match mode {
-        TlsMode::Disable => connect_plain().map_err(HostError::One),
-        TlsMode::Allow if may_be_plain => {
-            let plain = match connect_plain() {
-                Err(error) if error.is_from_server() => error,
-                other => return other.map_err(HostError::One),
-            };
-            connect_encrypted().map_err(|encrypted| HostError::of_both(encrypted, plain))
+/// The ways to connect to a host, in the order that `sslmode` says. The files with certificates and keys are loaded.
+#[derive(Clone)]
+pub(super) enum ConnectionMethods {
+    Plain,
+    PlainThenTls(Result<TlsConnector, Error>),
+    TlsThenPlain(Result<TlsConnector, Error>),
+    Tls(TlsConnector),
+}
+
+impl ConnectionMethods {
+    /// Loads the files that the connection to a host needs.
+    ///
+    /// # Errors
+    /// Returns an error if a file cannot be loaded and the connection must be encrypted.
+    pub(super) fn load(connection: &ConnectionConfig, host: &HostConfig) -> Result<Self, Error> {
+        // PostgreSQL supports no TLS on a Unix socket.
+        if host.socket_dir().is_some() {
+            return Ok(Self::Plain);
         }
-        TlsMode::Prefer if may_be_plain => {
-            let encrypted = match connect_encrypted() {
-                Err(error) if error.permits_plain_text() => error,
-                other => return other.map_err(HostError::One),
-            };
-            if let AttemptError::Setup(error) = &encrypted {
-                tracing::warn!("connecting without TLS: {error}");
+        let tls = &connection.tls;
+        let connector = || tls.connector(&host.host, &connection.sources);
+        // Only TLS provides a channel to which a login can be bound.
+        let may_be_plain = connection.channel_binding != ChannelBinding::Require;
+        match tls.mode {
+            TlsMode::Disable => Ok(Self::Plain),
+            TlsMode::Allow if may_be_plain => Ok(Self::PlainThenTls(connector())),
+            TlsMode::Prefer if may_be_plain => Ok(Self::TlsThenPlain(connector())),
+            _ => connector().map(Self::Tls),
+        }
+    }
+
+    /// Connects and logs in to the one address or socket of a configuration.
+    ///
+    /// # Errors
+    /// Returns the errors of the attempts if none succeeded.
+    pub(super) fn connect(&self, config: &Config) -> Result<Client, HostError> {
+        match self {
+            Self::Plain => connect_plain(config).map_err(HostError::One),
+            Self::Tls(connector) => connect_encrypted(config, connector).map_err(HostError::One),
+            Self::PlainThenTls(connector) => {
+                let plain = match connect_plain(config) {
+                    Err(error) if error.is_from_server() => error,
+                    outcome => return outcome.map_err(HostError::One),
+                };
+                let encrypted = match connector {
+                    Ok(connector) => connect_encrypted(config, connector),
+                    Err(error) => Err(AttemptError::Setup(Box::new(error.clone()))),
+                };
+                encrypted.map_err(|encrypted| HostError::of_both(encrypted, plain))
             }
-            connect_plain().map_err(|plain| HostError::of_both(encrypted, plain))
+            Self::TlsThenPlain(connector) => {
+                let encrypted = match connector {
+                    Ok(connector) => match connect_encrypted(config, connector) {
+                        Err(error) if error.permits_plain_text() => error,
+                        outcome => return outcome.map_err(HostError::One),
+                    },
+                    Err(error) => {
+                        tracing::warn!("connecting without TLS: {error}");
+                        AttemptError::Setup(Box::new(error.clone()))
+                    }
+                };
+                connect_plain(config).map_err(|plain| HostError::of_both(encrypted, plain))
+            }
         }
-        TlsMode::Allow
-        | TlsMode::Prefer
-        | TlsMode::Require
-        | TlsMode::VerifyCa
-        | TlsMode::VerifyFull => connect_encrypted().map_err(HostError::One),
     }
 }
 
-fn connect_with_tls(config: &Config, tls: &TlsConfig, host: &str) -> Result<Client, AttemptError> {
-    let connector = tls
-        .connector(host)
-        .map_err(|error| AttemptError::Setup(Box::new(error)))?;
+fn connect_plain(config: &Config) -> Result<Client, AttemptError> {
     let mut config = config.clone();
-    config
+    let client = config.ssl_mode(SslMode::Disable).connect(NoTls);
+    client.map_err(AttemptError::Driver)
+}
+
+fn connect_encrypted(config: &Config, connector: &TlsConnector) -> Result<Client, AttemptError> {
+    let mut config = config.clone();
+    let client = config
         .ssl_mode(SslMode::Require)
-        .ssl_negotiation(match tls.negotiation {
+        .ssl_negotiation(match connector.negotiation() {
             TlsNegotiation::Postgres => SslNegotiation::Postgres,
             TlsNegotiation::Direct => SslNegotiation::Direct,
-        });
-    config.connect(connector).map_err(AttemptError::Driver)
+        })
+        .connect(connector.clone());
+    client.map_err(AttemptError::Driver)
 }
 
 impl HostError {
@@ -153,14 +175,6 @@ impl HostError {
             AttemptError::Setup(_) => ErrorClass::Fatal,
             AttemptError::Lookup(error) => io_error_class(error),
             AttemptError::Driver(error) => login_error_class(error),
-        }
-    }
-
-    /// Returns the error of a certificate or key of this machine, which no other attempt can mend.
-    pub(super) fn into_setup_error(self) -> Result<Error, Self> {
-        match self {
-            Self::One(AttemptError::Setup(error)) => Ok(*error),
-            other => Err(other),
         }
     }
 

@@ -11,7 +11,7 @@ use super::config::ConnectionConfig;
 use super::connect_error::{explain_host_error, explain_timeout};
 use super::error::{ErrorClass, StatementError, error_chain, fatal};
 use super::explanation::Explanation;
-use super::host_connection::{HostError, connect_address, lookup};
+use super::host_connection::{ConnectionMethods, HostError, lookup};
 use super::hosts::HostConfig;
 use super::notices::Notices;
 use super::target_session::TargetSession;
@@ -116,6 +116,8 @@ fn connect_to_any_address(
     let timeout = connection.connect_timeout;
     let timed_out = || ServerFailure::Skipped(explain_timeout(connection));
     let failure = |error| host_failure(connection, host, error);
+    let methods = ConnectionMethods::load(connection, host)
+        .map_err(|error| ServerFailure::Refused(fatal(error)))?;
     let name = host.host.clone();
     let configs = match (host.socket_dir(), host.address) {
         (None, None) => {
@@ -133,8 +135,8 @@ fn connect_to_any_address(
     };
     let mut last_failure = None;
     for config in configs {
-        let (tls, name) = (connection.tls.clone(), host.host.clone());
-        match run_within(timeout, move || connect_address(&config, &tls, &name))? {
+        let methods = methods.clone();
+        match run_within(timeout, move || methods.connect(&config))? {
             None => last_failure = Some(timed_out()),
             Some(Ok(client)) => return Ok(client),
             Some(Err(error)) if error.permits_next_address() => last_failure = Some(failure(error)),
@@ -182,10 +184,6 @@ fn host_failure(
     error: HostError,
 ) -> ServerFailure {
     let is_skipped = connection.hosts.len() > 1 && error.permits_next_host();
-    let error = match error.into_setup_error() {
-        Ok(setup_error) => return ServerFailure::Refused(fatal(setup_error)),
-        Err(error) => error,
-    };
     let explanation = explain_host_error(connection, host, &error);
     if is_skipped {
         return ServerFailure::Skipped(explanation);

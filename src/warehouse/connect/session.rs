@@ -24,6 +24,9 @@ const KEEPALIVE_SETTINGS: [&str; 2] = [
 /// One row of a result, each field as text or null.
 pub(crate) type ResultRow = Vec<Option<String>>;
 
+/// The name and the type of a column of a result.
+pub(crate) type ResultColumnType = (String, Type);
+
 /// An open connection to a warehouse.
 pub struct WarehouseSession {
     client: Client,
@@ -244,7 +247,7 @@ impl WarehouseSession {
     pub fn query_with_columns(
         &mut self,
         sql: &str,
-    ) -> std::result::Result<(Vec<(String, Type)>, Vec<ResultRow>), StatementError> {
+    ) -> std::result::Result<(Vec<ResultColumnType>, Vec<ResultRow>), StatementError> {
         let messages = self.simple_query(sql)?;
         let names = messages.iter().find_map(|message| match message {
             SimpleQueryMessage::RowDescription(columns) => {

@@ -24,8 +24,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_openssl::SslStream;
 
 use super::host_name;
+use super::parameter::Parameter;
 use super::tls::{ClientCertificate, RootCerts, TlsConfig, TlsMode, TlsNegotiation, TlsVersion};
 use super::tls_error::{TlsError, openssl_reason};
+use super::value_source::ValueSources;
 use crate::error::{Error, Result};
 
 /// The name of PostgreSQL's protocol, preceded by its length, as a direct negotiation announces it.
@@ -45,8 +47,8 @@ impl TlsConfig {
     /// Returns the connector that encrypts connections to a host and verifies the certificate of the server.
     ///
     /// # Errors
-    /// Returns an error if a certificate or key cannot be loaded.
-    pub(super) fn connector(&self, host: &str) -> Result<TlsConnector> {
+    /// Returns an error if a certificate or key cannot be loaded. It names the source of the path.
+    pub(super) fn connector(&self, host: &str, sources: &ValueSources) -> Result<TlsConnector> {
         let setup_error = |errors: ErrorStack| {
             Error::failed("cannot set up TLS").with_reason(openssl_reason(&errors))
         };
@@ -66,7 +68,10 @@ impl TlsConfig {
         }
         if self.verifies_authority() {
             let mut store = X509StoreBuilder::new().map_err(setup_error)?;
-            for certificate in self.root_certs.load()? {
+            let certificates = self.root_certs.load();
+            for certificate in
+                certificates.map_err(|e| sources.add_to(e, "sslrootcert", Parameter::RootCerts))?
+            {
                 store.add_cert(certificate).map_err(setup_error)?;
             }
             builder.set_cert_store(store.build());
@@ -75,7 +80,7 @@ impl TlsConfig {
             builder.set_verify(SslVerifyMode::NONE);
         }
         if let Some(certificate) = &self.client_certificate {
-            certificate.add_to(&mut builder)?;
+            certificate.add_to(&mut builder, sources)?;
         }
         Ok(TlsConnector {
             connector: builder.build(),
@@ -138,15 +143,19 @@ fn load_certificates(path: &Path) -> std::result::Result<Vec<X509>, String> {
 }
 
 impl ClientCertificate {
-    fn add_to(&self, builder: &mut SslConnectorBuilder) -> Result<()> {
+    fn add_to(&self, builder: &mut SslConnectorBuilder, sources: &ValueSources) -> Result<()> {
         let certificate_error = |reason: String| {
             let path = self.certificate.display();
-            Error::failed(format!("cannot use the client certificate in {path}"))
+            let error = Error::failed(format!("cannot use the client certificate in {path}"))
                 .with_reason(reason)
-                .with_hint("sslcert must name a PEM file; sslcertmode=disable sends no certificate")
+                .with_hint(
+                    "sslcert must name a PEM file; sslcertmode=disable sends no certificate",
+                );
+            sources.add_to(error, "sslcert", Parameter::Certificate)
         };
         let chain = load_certificates(&self.certificate).map_err(certificate_error)?;
-        let key = load_key(&self.key, self.key_password.as_ref())?;
+        let key = load_key(&self.key, self.key_password.as_ref());
+        let key = key.map_err(|error| sources.add_to(error, "sslkey", Parameter::Key))?;
         let add_all = || {
             for (position, certificate) in chain.into_iter().enumerate() {
                 match position {
@@ -244,6 +253,11 @@ impl TlsConnect<Socket> for TlsConnector {
 }
 
 impl TlsConnector {
+    /// Returns how TLS starts.
+    pub(super) fn negotiation(&self) -> TlsNegotiation {
+        self.negotiation
+    }
+
     fn ssl(&self) -> std::result::Result<Ssl, ErrorStack> {
         // The host is compared with the certificate by the rules of libpq, which are not those of OpenSSL.
         self.connector

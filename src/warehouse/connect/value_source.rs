@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::parameter::Parameter;
+use crate::error::Error;
 
 /// The place where a value is set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +49,14 @@ impl ValueSources {
     /// parameter has its default.
     pub(super) fn describe(&self, name: &str, parameter: Parameter) -> String {
         describe(name, self.of(parameter))
+    }
+
+    /// Adds the source of a parameter to the hint of an error.
+    pub(super) fn add_to(&self, error: Error, name: &str, parameter: Parameter) -> Error {
+        match self.of(parameter) {
+            Some(source) => error.add_hint(format_args!("{name} is set in {source}")),
+            None => error,
+        }
     }
 
     /// Returns the source of a parameter, unless it has its default.

@@ -11,13 +11,14 @@ use crate::warehouse::catalog::Catalog;
 use crate::warehouse::connect::error::{StatementError, fatal};
 use crate::warehouse::connect::session::{ResultRow, WarehouseSession};
 use crate::warehouse::dialect::Dialect;
-use crate::warehouse::query_result::unexpected_result;
+use crate::warehouse::query_result::{sum_of_counts, unexpected_result};
+use crate::warehouse::sql::generator::{foreign_keys_of_others_query, full_refresh_ownership};
 use crate::warehouse::sql::statement::Effect;
 
 /// Checks that the user may run the statements of a load. A table that does not exist belongs to the user who creates it.
 ///
 /// # Errors
-/// Returns an error that names all missing privileges, or one if the query fails.
+/// Returns an error that names all missing privileges or the owner that a full refresh needs, or one if a query fails.
 pub(super) fn ensure_privileges(
     session: &mut WarehouseSession,
     mode: &LoadMode,
@@ -27,9 +28,27 @@ pub(super) fn ensure_privileges(
     let mut needed = needed_privileges(dialect, mode).map_err(fatal)?;
     needed.retain(|privilege| catalog.contains_key(privilege.table.name));
     let rows = session.query(&privileges_query(dialect, &needed))?;
-    match missing_privileges(&needed, &rows).map_err(fatal)? {
-        None => Ok(()),
-        Some(missing) => Err(fatal(missing)),
+    if let Some(missing) = missing_privileges(&needed, &rows).map_err(fatal)? {
+        return Err(fatal(missing));
+    }
+    match (mode, dialect) {
+        (LoadMode::FullRefresh { .. }, Dialect::Postgres) => ensure_keys_can_be_dropped(session),
+        (LoadMode::FullRefresh { .. }, Dialect::Redshift) | (LoadMode::Incremental, _) => Ok(()),
+    }
+}
+
+/// Checks that the user may drop the foreign keys, which a full refresh does.
+fn ensure_keys_can_be_dropped(
+    session: &mut WarehouseSession,
+) -> std::result::Result<(), StatementError> {
+    let rows = session.query(&foreign_keys_of_others_query(&SPARKIFY))?;
+    match sum_of_counts(&rows).map_err(fatal)? {
+        0 => Ok(()),
+        _ => Err(fatal(
+            Error::failed("cannot drop foreign keys")
+                .with_reason(full_refresh_ownership(&SPARKIFY))
+                .with_hint("run as the owner, or leave out --full-refresh"),
+        )),
     }
 }
 

@@ -49,6 +49,37 @@ fn missing_bucket_is_named() {
 }
 
 #[test]
+fn unusable_output_is_found_before_the_work() {
+    let read = "cannot read s3://music/dataset/latest.json: ";
+    for (response, words) in [
+        (
+            S3ErrorResponse::permanent_redirect("music", "eu-west-3"),
+            [read, "set --region eu-west-3 or AWS_REGION"],
+        ),
+        (
+            S3ErrorResponse::no_such_bucket("music"),
+            [read, "check the bucket name"],
+        ),
+        (
+            S3ErrorResponse::access_denied(),
+            [read, "the credentials need s3:GetObject and s3:ListBucket"],
+        ),
+    ] {
+        let latest = RequestMatcher::any().with_key_suffix("latest.json");
+        let fault = Fault::Error(response);
+        let server = server_with_input(FaultPlan::new().always(latest, fault));
+        assert_fails(&mut run_with_json(&server), 1, &words);
+        let gets = server.requests(&RequestMatcher::operation(S3Operation::Get));
+        let keys: Vec<_> = gets.iter().map(|request| request.key.as_str()).collect();
+        assert_eq!(keys, ["dataset/latest.json"]);
+        assert_eq!(
+            server.request_count(&RequestMatcher::operation(S3Operation::Put)),
+            0
+        );
+    }
+}
+
+#[test]
 fn access_denied_names_missing_permission() {
     for (matcher, what, permission) in [
         (list_songs(), CANNOT_LIST, "s3:ListBucket"),

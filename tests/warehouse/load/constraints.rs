@@ -84,6 +84,13 @@ fn non_owner_can_load() {
         .args(["--warehouse", &url])
         .env("PGPASSWORD", SUPERUSER_PASSWORD);
     CommandOutput::run(refresh).assert_failure(1, &["needs the owner of songplays and songs"]);
+    // A run fails before it transforms anything.
+    let input = ["--songs", "data/song_data", "--logs", "data/log_data"];
+    let mut run = warehouse.sparkify(&["run", "--full-refresh", "--out", "denied"]);
+    let run = run.args(input).args(["--warehouse", &url]);
+    CommandOutput::run(run.env("PGPASSWORD", SUPERUSER_PASSWORD))
+        .assert_failure(1, &["needs the owner of songplays and songs"]);
+    assert!(!warehouse.path("denied").exists());
     assert_tables_eq(
         &warehouse.warehouse_tables(),
         &warehouse.dataset_tables("dataset"),

@@ -222,6 +222,20 @@ fn conflicts_are_retried() {
     }
 }
 
+#[test]
+fn busy_s3_is_asked_again() {
+    let (warehouse, input, _) = warehouse_with_new_batch();
+    let both = tables_of_one_run([1, 2]);
+    let message = "S3ServiceException:Please reduce your request rate.,Status 503,Error SlowDown,Rid 5,CanRetry 1";
+    for statement in ["COPY staging_objects", "COPY staging_events"] {
+        let matcher = StatementMatcher::containing(statement);
+        warehouse.faults().fail(matcher, "XX000", message);
+    }
+    let report = loaded_report(&warehouse, &input, &[]);
+    assert_eq!(report["load"]["attempts"], 3);
+    assert_tables_eq(&warehouse.warehouse_tables(), &both);
+}
+
 /// A failure that is not the fault of the input changes nothing, and leaves nothing in the output.
 #[test]
 fn other_failures_leave_nothing() {

@@ -3,6 +3,7 @@
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
+use std::path::Path;
 
 use hyper::Response;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
@@ -27,9 +28,12 @@ pub fn is_directory_bucket(bucket: &str) -> bool {
 
 /// Returns the error for a request that a directory bucket refuses, and the credentials of a session for one that asks
 /// for them.
-pub(super) fn intercept(request: &RecordedRequest) -> Option<Response<Body>> {
+pub(super) fn intercept(request: &RecordedRequest, buckets: &Path) -> Option<Response<Body>> {
     if request.operation == S3Operation::CreateSession {
-        return Some(session_credentials());
+        return Some(match buckets.join(&request.bucket).is_dir() {
+            true => session_credentials(),
+            false => S3ErrorResponse::no_such_bucket(&request.bucket).response(),
+        });
     }
     let signed_with = request.header(AUTHORIZATION.as_str()).unwrap_or_default();
     let has_session = request.header(SESSION_TOKEN_HEADER) == Some(SESSION_TOKEN)

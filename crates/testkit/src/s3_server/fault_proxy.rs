@@ -120,7 +120,9 @@ impl FaultProxy {
             return Ok(error.response());
         }
         let is_directory_bucket = is_directory_bucket(&recorded.bucket);
-        if is_directory_bucket && let Some(response) = directory_bucket::intercept(&recorded) {
+        if is_directory_bucket
+            && let Some(response) = directory_bucket::intercept(&recorded, &self.buckets)
+        {
             let _ = request.into_body().collect().await;
             return Ok(response);
         }

@@ -69,7 +69,8 @@ impl Policy {
             S3Operation::AbortUpload => self.permits("s3:AbortMultipartUpload", &object, None),
             S3Operation::ListUploads => self.permits("s3:ListBucketMultipartUploads", bucket, None),
             S3Operation::Delete => key.is_empty() || self.allows_delete(bucket, key),
-            S3Operation::CreateSession | S3Operation::Other => false,
+            S3Operation::CreateSession => self.permits("s3express:CreateSession", bucket, None),
+            S3Operation::Other => false,
         }
     }
 

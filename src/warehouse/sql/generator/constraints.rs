@@ -132,8 +132,7 @@ END $$"
 /// Returns the statement that drops the constraints before all rows are deleted, and fails if a foreign key remains.
 pub(super) fn drop_constraints_before_delete(model: &Model) -> Statement {
     let referring = class_list(referring_tables(model));
-    let names: Vec<_> = referring_tables(model).map(|table| table.name).collect();
-    let owned = names.join(" and ");
+    let needed = full_refresh_ownership(model);
     let sql = format!(
         "DO $$
 BEGIN
@@ -143,7 +142,7 @@ BEGIN
         WHERE contype = 'f' AND conrelid IN ({referring})
     ) THEN
         RAISE insufficient_privilege USING
-            MESSAGE = 'a full refresh needs the owner of {owned}, with REFERENCES on the other tables';
+            MESSAGE = '{needed}';
     END IF;
 END $$"
     );
@@ -152,6 +151,28 @@ END $$"
         "Foreign keys are dropped, because PostgreSQL would search {fact} for each deleted row. merge.sql adds them again."
     );
     drop_constraints(sql).with_comment(comment)
+}
+
+/// Returns what a full refresh needs in PostgreSQL, as a sentence.
+pub(crate) fn full_refresh_ownership(model: &Model) -> String {
+    let names: Vec<_> = referring_tables(model).map(|table| table.name).collect();
+    let owned = names.join(" and ");
+    format!("a full refresh needs the owner of {owned}, with REFERENCES on the other tables")
+}
+
+/// Returns the query that counts the foreign keys which the user may not drop and add again. A table may be missing.
+pub(crate) fn foreign_keys_of_others_query(model: &Model) -> String {
+    let tables = referring_tables(model).map(|table| format!("to_regclass('{}')", table.name));
+    let tables: Vec<_> = tables.collect();
+    format!(
+        "SELECT COUNT(*)
+FROM pg_constraint c
+JOIN pg_class r ON r.oid = c.conrelid
+WHERE c.contype = 'f'
+    AND c.conrelid IN ({})
+    AND NOT (pg_has_role(r.relowner, 'USAGE') AND has_table_privilege(c.confrelid, 'REFERENCES'))",
+        tables.join(", ")
+    )
 }
 
 /// Dropping a constraint needs an exclusive lock.

@@ -34,7 +34,9 @@ mod transform;
 mod upgrade;
 mod verify;
 
-pub(crate) use constraints::with_constraints_dropped;
+pub(crate) use constraints::{
+    foreign_keys_of_others_query, full_refresh_ownership, with_constraints_dropped,
+};
 pub(crate) use copy::{RowSource, copy_statement};
 pub(crate) use count::{
     LOADED_SONGS, emptied_statement, fact_summary_statement, has_rows_query,
