@@ -20,7 +20,7 @@ use crate::error::Error;
 #[derive(Debug)]
 pub(super) enum AttemptError {
     /// A certificate or key of this machine cannot be used.
-    Setup(Error),
+    Setup(Box<Error>),
     /// The host has no known address.
     Lookup(io::Error),
     /// The connection or the login failed.
@@ -101,7 +101,7 @@ impl ConnectionMethods {
                 };
                 let encrypted = match connector {
                     Ok(connector) => connect_encrypted(config, connector),
-                    Err(error) => Err(AttemptError::Setup(error.clone())),
+                    Err(error) => Err(AttemptError::Setup(Box::new(error.clone()))),
                 };
                 encrypted.map_err(|encrypted| HostError::of_both(encrypted, plain))
             }
@@ -113,7 +113,7 @@ impl ConnectionMethods {
                     },
                     Err(error) => {
                         tracing::warn!("connecting without TLS: {error}");
-                        AttemptError::Setup(error.clone())
+                        AttemptError::Setup(Box::new(error.clone()))
                     }
                 };
                 connect_plain(config).map_err(|plain| HostError::of_both(encrypted, plain))

@@ -176,11 +176,15 @@ pub(super) fn explain_ssl_error(error: &ssl::Error, tls: &TlsConfig) -> Explanat
     let Some(code) = openssl_reason_code(error) else {
         return Explanation::new(
             ssl_error_text(error),
-            match tls.negotiation {
-                TlsNegotiation::Postgres => {
+            match (tls.negotiation, &tls.client_certificate) {
+                (TlsNegotiation::Direct, _) => DIRECT_HINT,
+                // A server that closes the connection at once may tear down its reason with it.
+                (TlsNegotiation::Postgres, Some(_)) => {
+                    "check host, port and sslmode, and that the server trusts the authority of the client certificate"
+                }
+                (TlsNegotiation::Postgres, None) => {
                     "check that host and port are those of the warehouse, and sslmode"
                 }
-                TlsNegotiation::Direct => DIRECT_HINT,
             },
         );
     };
