@@ -4,13 +4,13 @@
 # ends, in whatever way: then the script stops PgBouncer and removes the directory.
 dir=$1 program=$2
 
-# PgBouncer refuses to run as root.
-as_pooler() {
+# PgBouncer refuses to run as root. It takes the place of the shell that runs this in the background, so that the process id
+# of that shell is its own.
+become_pooler() {
     if [ "$(id -u)" = 0 ]; then
-        setpriv --reuid=nobody --regid="$(id -g nobody)" --clear-groups "$@"
-    else
-        "$@"
+        exec setpriv --reuid=nobody --regid="$(id -g nobody)" --clear-groups "$@"
     fi
+    exec "$@"
 }
 
 cd "$dir" || exit
@@ -18,7 +18,7 @@ if [ "$(id -u)" = 0 ]; then chown -R "nobody:$(id -g nobody)" .; fi
 while read -r port; do
     { cat settings; echo "listen_port = $port"; } >pgbouncer.ini
     : >log
-    as_pooler "$program" pgbouncer.ini </dev/null >>log 2>&1 &
+    become_pooler "$program" pgbouncer.ini </dev/null >>log 2>&1 &
     pooler=$!
     until grep -q "process up" log; do
         sleep 0.01
