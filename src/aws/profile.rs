@@ -14,6 +14,8 @@ pub(crate) struct AwsProfile {
     name: String,
     /// All profiles; `None` if a file of profiles cannot be read, which the credentials provider reports.
     profiles: Option<ProfileSet>,
+    /// Whether the credentials come from the profile: those of the environment precede a profile that no flag names.
+    provides_credentials: bool,
 }
 
 impl AwsProfile {
@@ -24,7 +26,9 @@ impl AwsProfile {
         let profiles = aws_config::profile::load(&Fs::real(), &Env::real(), &files, None).await;
         let from_env = || env::var("AWS_PROFILE").ok().filter(|name| !name.is_empty());
         let name = options.profile.clone().or_else(from_env);
+        let has_key = env::var_os("AWS_ACCESS_KEY_ID").is_some_and(|key| !key.is_empty());
         Self {
+            provides_credentials: options.profile.is_some() || !has_key,
             name: name.unwrap_or_else(|| "default".to_owned()),
             profiles: profiles.ok(),
         }
@@ -67,7 +71,10 @@ impl AwsProfile {
     /// Returns the profile whose SSO session provides the credentials: this one, or one that it takes its source
     /// credentials from.
     pub(crate) fn sso_profile(&self) -> Option<&str> {
-        let profiles = self.profiles.as_ref()?;
+        let profiles = self
+            .profiles
+            .as_ref()
+            .filter(|_| self.provides_credentials)?;
         let mut name = self.name.as_str();
         // Profiles can refer to each other in a circle.
         for _ in 0..profiles.profiles().count() {
