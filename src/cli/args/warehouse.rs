@@ -31,7 +31,10 @@ pub(crate) struct WarehouseArgs {
     config: Option<PathBuf>,
     /// CA certificates for the warehouse, in PEM
     ///
-    /// [default: sslrootcert in the URL, then PGSSLROOTCERT, then the system's certificates]
+    /// The certificate of the server must be signed by one of them, for the host name.
+    ///
+    /// [default: sslrootcert in the URL or service, then PGSSLROOTCERT, then ~/.postgresql/root.crt, then
+    /// the system's certificates]
     #[arg(long, value_name = "FILE")]
     ca_bundle: Option<String>,
 }
@@ -80,7 +83,13 @@ impl WarehouseArgs {
         observer: &dyn Observer,
     ) -> Result<ResolvedWarehouse> {
         let mut warnings = Vec::new();
-        let env = |name: &str| env::var(name).ok();
+        let env = |name: &str| match env::var(name).ok() {
+            // As for libpq, the home directory does not depend on the environment.
+            home if name == "HOME" && home.as_deref().unwrap_or_default().is_empty() => {
+                env::home_dir().and_then(|home| home.into_os_string().into_string().ok())
+            }
+            value => value,
+        };
         let file = self.config.as_deref();
         let file = file
             .map(|path| ConfigFile::read(path, &mut warnings))

@@ -1,7 +1,6 @@
 //! Resolves the connection settings of a warehouse: hosts, user, passwords and TLS.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -9,16 +8,17 @@ use postgres::config::ChannelBinding;
 use secrecy::SecretString;
 
 use super::config_file::ConfigFile;
+use super::home::home;
 use super::hosts::{HostConfig, resolve_hosts};
 use super::keepalives::Keepalives;
-use super::parameter::Parameter;
+use super::parameter::{Parameter, SESSION_VARIABLES};
 use super::pgpass::{PasswordFile, PgpassKey};
 use super::service::resolve_service;
 use super::settings::{Setting, Settings, WAREHOUSE_VARIABLE};
 use super::target_session::TargetSession;
 use super::tls::{TlsConfig, TlsMode, TlsSettings};
 use super::url::WarehouseUrl;
-use super::value_source::{ValueSource, ValueSources};
+use super::value_source::{ValueSource, ValueSources, describe};
 use crate::error::{Error, Result};
 use crate::warehouse::dialect::Dialect;
 
@@ -141,8 +141,10 @@ impl ConnectionConfig {
             Dialect::Redshift => TlsMode::VerifyFull,
             Dialect::Postgres => TlsMode::Prefer,
         };
-        let home = env("HOME").map(PathBuf::from);
-        let tls = TlsConfig::resolve(tls_settings(settings)?, default_mode, home.as_deref())?;
+        let tls = TlsConfig::resolve(tls_settings(settings)?, default_mode, home(&env).as_deref());
+        let tls = tls.map_err(|error| add_tls_sources(error, settings))?;
+        check_verified_name(&tls, settings)?;
+        let options = session_options(settings, &env);
         set_passwords(&mut hosts, &database, &user, settings, env, warnings);
         let name = settings.text(Parameter::ApplicationName);
         let name = name.or_else(|| settings.text(Parameter::FallbackApplicationName));
@@ -163,7 +165,7 @@ impl ConnectionConfig {
             },
             keepalives: Keepalives::resolve(settings)?,
             application_name: name.unwrap_or_else(|| "sparkify".to_owned()),
-            options: settings.text(Parameter::Options),
+            options,
             sources: settings.sources(),
             database,
             user,
@@ -177,8 +179,19 @@ fn tls_settings(settings: &Settings) -> Result<TlsSettings> {
         .is_some_and(|setting| matches!(setting.source, ValueSource::Flag(CA_BUNDLE_FLAG)));
     let mode = settings.parse(Parameter::TlsMode)?;
     Ok(TlsSettings {
-        // Who names an authority on the command line wants the server to be checked.
-        mode: mode.or(is_flag.then_some(TlsMode::VerifyFull)),
+        mode: match settings.get(Parameter::TlsMode) {
+            // Who names an authority on the command line wants the server to be checked.
+            Some(setting) if is_flag && setting.is_in_url() => {
+                if mode < Some(TlsMode::VerifyCa) {
+                    return Err(
+                        setting.invalid("must be verify-ca or verify-full with --ca-bundle")
+                    );
+                }
+                mode
+            }
+            _ if is_flag => Some(TlsMode::VerifyFull),
+            _ => mode,
+        },
         root_certs: settings.text(Parameter::RootCerts),
         certificate: settings.text(Parameter::Certificate),
         key: settings.text(Parameter::Key),
@@ -191,6 +204,57 @@ fn tls_settings(settings: &Settings) -> Result<TlsSettings> {
             .map(|switch| switch.0),
         negotiation: settings.parse(Parameter::TlsNegotiation)?,
     })
+}
+
+/// Adds to an error about the settings of TLS where they are set.
+fn add_tls_sources(error: Error, settings: &Settings) -> Error {
+    let parameters = [
+        Parameter::TlsMode,
+        Parameter::RootCerts,
+        Parameter::TlsNegotiation,
+        Parameter::MinTlsVersion,
+        Parameter::MaxTlsVersion,
+        Parameter::Certificate,
+    ];
+    let set = parameters
+        .into_iter()
+        .filter_map(|parameter| settings.get(parameter));
+    let places: Vec<String> = set
+        .map(|setting| match setting.source {
+            ValueSource::Variable(name) if name == setting.name => name.to_owned(),
+            _ => describe(setting.name, Some(&setting.source)),
+        })
+        .collect();
+    error.add_hint(format_args!("check {}", places.join(" and ")))
+}
+
+/// Checks that there is a name to compare with the certificate. Like libpq, this does not take an address for one.
+fn check_verified_name(tls: &TlsConfig, settings: &Settings) -> Result<()> {
+    match (
+        settings.get(Parameter::HostAddress),
+        settings.get(Parameter::Host),
+    ) {
+        (Some(address), None) if tls.mode == TlsMode::VerifyFull => Err(address.invalid(
+            "is set without host, whose name sslmode=verify-full compares with the certificate",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Returns the options of the session: the defaults of the environment, then those of the sources.
+fn session_options(settings: &Settings, env: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let defaults = SESSION_VARIABLES.map(|(variable, name)| {
+        let value = env(variable).filter(|value| !value.is_empty() && value != "default")?;
+        // In the options of a session a backslash escapes a blank.
+        let escaped = value.replace('\\', r"\\").replace(' ', r"\ ");
+        Some(format!("-c {name}={escaped}"))
+    });
+    let all = defaults
+        .into_iter()
+        .flatten()
+        .chain(settings.text(Parameter::Options));
+    let all = all.collect::<Vec<_>>().join(" ");
+    (!all.is_empty()).then_some(all)
 }
 
 /// Finds the password for each host: that of the settings, otherwise one in the password file.

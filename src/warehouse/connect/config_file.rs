@@ -15,10 +15,12 @@
 //! ```
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 
+use super::hosts::parse_port;
 use super::ini::{self, Ini, IniEntry};
 use super::parameter::{Parameter, similar_name};
 use super::settings::{Setting, Settings};
@@ -239,10 +241,6 @@ fn parse_error(path: &Path) -> Error {
         .with_hint("expected sections such as [CLUSTER] and lines such as HOST = NAME")
 }
 
-fn parse_port(text: &str) -> Option<u16> {
-    text.parse().ok().filter(|&port| port > 0)
-}
-
 /// Checks that a section is known. Otherwise returns what is expected, without the name itself, because a stray line may be
 /// a secret.
 fn check_section(name: &str) -> std::result::Result<(), String> {
@@ -274,13 +272,6 @@ fn check_key(entry: &IniEntry) -> std::result::Result<(), String> {
     }
 }
 
-#[cfg(unix)]
 fn is_world_readable(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
     fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o004 != 0)
-}
-
-#[cfg(not(unix))]
-fn is_world_readable(_: &Path) -> bool {
-    false
 }

@@ -105,7 +105,7 @@ impl Attempt<'_> {
     /// Returns `host and port` with their sources.
     fn host_and_port(&self) -> String {
         let sources = &self.connection.sources;
-        match sources.of(Parameter::Host) == sources.of(Parameter::Port) {
+        match sources.get(Parameter::Host) == sources.get(Parameter::Port) {
             true => sources.describe("host and port", Parameter::Host),
             false => {
                 let host = sources.describe("host", Parameter::Host);

@@ -28,9 +28,10 @@ pub struct HostConfig {
 }
 
 impl HostConfig {
-    /// Returns the directory of the Unix socket, if the server is reached through one.
+    /// Returns the directory of the Unix socket, if the server is reached through one. An address takes precedence.
     pub fn socket_dir(&self) -> Option<&Path> {
-        self.host.starts_with('/').then(|| Path::new(&self.host))
+        let is_socket = self.host.starts_with('/') && self.address.is_none();
+        is_socket.then(|| Path::new(&self.host))
     }
 }
 
@@ -45,8 +46,9 @@ impl fmt::Display for HostConfig {
     }
 }
 
-/// The directories in which packages of PostgreSQL place the socket of a server.
-const SOCKET_DIRS: [&str; 3] = ["/var/run/postgresql", "/run/postgresql", "/tmp"];
+/// The directory in which packages of PostgreSQL place the socket of a server. Only the server can write to it, unlike
+/// `/tmp`, where any user of the machine could wait for passwords.
+const DEFAULT_SOCKET_DIR: &str = "/var/run/postgresql";
 
 /// Resolves the lists in `host`, `hostaddr` and `port`. The hosts have no passwords yet.
 ///
@@ -78,7 +80,9 @@ pub(super) fn resolve_hosts(settings: &Settings, dialect: Dialect) -> Result<Vec
                 ports.get(index)
             };
             let port = match (port, settings.get(Parameter::Port)) {
-                (Some(text), Some(setting)) if !text.is_empty() => parse_port(text, setting)?,
+                (Some(text), Some(setting)) if !text.is_empty() => {
+                    parse_port_of_setting(text, setting)?
+                }
                 _ => default_port(dialect),
             };
             let address = match (addresses.get(index), settings.get(Parameter::HostAddress)) {
@@ -119,12 +123,14 @@ fn default_port(dialect: Dialect) -> u16 {
     }
 }
 
-fn parse_port(text: &str, setting: &Setting) -> Result<u16> {
-    match text.trim().parse() {
-        Ok(port) if port > 0 => Ok(port),
-        // The message does not repeat the text, which is part of a password if the @ was forgotten.
-        _ => Err(setting.invalid("is not a number from 1 to 65535")),
-    }
+fn parse_port_of_setting(text: &str, setting: &Setting) -> Result<u16> {
+    // The message does not repeat the text, which is part of a password if the @ was forgotten.
+    parse_port(text.trim()).ok_or_else(|| setting.invalid("is not a number from 1 to 65535"))
+}
+
+/// Returns the number of a port, unless the text is not a number from 1 to 65535.
+pub(super) fn parse_port(text: &str) -> Option<u16> {
+    text.parse().ok().filter(|&port| port > 0)
 }
 
 fn parse_address(text: &str, setting: &Setting) -> Result<IpAddr> {
@@ -134,13 +140,10 @@ fn parse_address(text: &str, setting: &Setting) -> Result<IpAddr> {
 }
 
 fn check_host(name: &str, settings: &Settings, dialect: Dialect) -> Result<String> {
-    if name.starts_with('/') && dialect == Dialect::Redshift {
-        return Err(
-            Error::usage("cannot connect to Redshift through a Unix socket")
-                .with_hint("give its host: redshift://USER@HOST:5439/DATABASE"),
-        );
-    }
     match settings.get(Parameter::Host) {
+        Some(setting) if name.starts_with('/') && dialect == Dialect::Redshift => Err(setting
+            .invalid("names a Unix socket, which Redshift does not have")
+            .with_hint("give its host: redshift://USER@HOST:5439/DATABASE")),
         Some(setting) if name.starts_with('@') => {
             Err(setting.invalid("names an abstract Unix socket, which is not supported"))
         }
@@ -148,14 +151,14 @@ fn check_host(name: &str, settings: &Settings, dialect: Dialect) -> Result<Strin
     }
 }
 
-/// Returns the host if none is named: for PostgreSQL the directory that has the socket of the port, otherwise
+/// Returns the host if none is named: for PostgreSQL the default directory if it has the socket of the port, otherwise
 /// `localhost`.
 fn default_host(port: u16, dialect: Dialect) -> Result<String> {
     match dialect {
         Dialect::Postgres => {
-            let socket = |dir: &&str| Path::new(dir).join(format!(".s.PGSQL.{port}")).exists();
-            let dir = SOCKET_DIRS.into_iter().find(socket);
-            Ok(dir.unwrap_or("localhost").to_owned())
+            let socket = Path::new(DEFAULT_SOCKET_DIR).join(format!(".s.PGSQL.{port}"));
+            let has_socket = socket.exists();
+            Ok(if has_socket { DEFAULT_SOCKET_DIR } else { "localhost" }.to_owned())
         }
         Dialect::Redshift => Err(Error::usage("missing host of the warehouse").with_hint(
             "set it in the URL (redshift://USER@HOST:5439/DATABASE), PGHOST, or HOST under [CLUSTER] in --config",

@@ -1,7 +1,7 @@
 //! Parses INI files as Python's `configparser` writes them, and rejects what it would silently read otherwise.
 
-/// The sections and values of a file.
-#[derive(Debug, Default)]
+/// The sections and values of a file. A value may be a password, so that none is shown by `Debug`.
+#[derive(Default)]
 pub(super) struct Ini {
     /// Name of each section, in upper case, and the number of its line.
     pub sections: Vec<(String, usize)>,
@@ -9,7 +9,6 @@ pub(super) struct Ini {
 }
 
 /// A line with a value.
-#[derive(Debug)]
 pub(super) struct IniEntry {
     /// Name of the section, in upper case.
     pub section: String,
@@ -49,6 +48,9 @@ pub(super) fn parse(text: &str) -> Result<Ini, IniError> {
         if content.is_empty() || content.starts_with(['#', ';']) {
             continue;
         }
+        if content.contains(|c: char| c.is_control() && c != '\t') {
+            return Err(error("the line has a control character"));
+        }
         if let Some(rest) = content.strip_prefix('[') {
             let (name, after) = rest
                 .split_once(']')
@@ -56,7 +58,12 @@ pub(super) fn parse(text: &str) -> Result<Ini, IniError> {
             if !after.is_empty() {
                 return Err(error("unexpected text after the section"));
             }
-            sections.push((name.trim().to_uppercase(), line));
+            let name = name.trim().to_uppercase();
+            if let Some((_, first)) = sections.iter().find(|(section, _)| *section == name) {
+                let reason = format!("the section begins in line {first} already");
+                return Err(IniError { line, reason });
+            }
+            sections.push((name, line));
             key_indentation = 0;
             continue;
         }
@@ -101,7 +108,9 @@ fn parse_value(text: &str) -> Result<String, &'static str> {
     let quoted = ['\'', '"']
         .into_iter()
         .find_map(|quote| text.strip_prefix(quote)?.strip_suffix(quote));
-    if quoted.is_none() && has_comment(text) {
+    // After the quotes around a value, another quote may end what its author meant as a comment.
+    let is_closed_before = quoted.is_some_and(|value| value.contains(['\'', '"']));
+    if (quoted.is_none() || is_closed_before) && has_comment(text) {
         return Err(
             "there is a comment after the value; move it to a line of its own, or write quotes around a value with # or ;",
         );
@@ -119,7 +128,7 @@ fn has_comment(value: &str) -> bool {
     begins_with_comment || words.any(|word| word.starts_with(['#', ';']))
 }
 
-/// Replaces `%%` by `%`, as `configparser` writes it. It never writes a single one, but people do.
+/// Replaces `%%` by `%`, as `configparser` writes it. It never writes a single one, but users do.
 fn unescape_percent(text: &str) -> Result<String, &'static str> {
     let text = text.replace("%%", "\0");
     if text.contains("%(") {

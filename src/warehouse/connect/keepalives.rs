@@ -8,7 +8,7 @@ use super::settings::Settings;
 use crate::error::Result;
 
 /// TCP keepalives, and the time after which unacknowledged data closes the connection. What is zero is left to the
-/// system.
+/// driver and the system: keepalives after two hours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Keepalives {
     /// Whether keepalives are sent.
@@ -25,13 +25,13 @@ pub struct Keepalives {
 
 impl Keepalives {
     /// No packets flow while a COPY runs, for an hour perhaps. Keepalives prevent firewalls from dropping the idle
-    /// connection, and detect a lost server within minutes. A busy server may not read for a while.
+    /// connection, and detect a lost server within minutes. A `user_timeout` would replace their number on Linux.
     const DEFAULT: Self = Self {
         enabled: true,
         idle: Duration::from_secs(60),
         interval: Duration::from_secs(10),
         count: 6,
-        user_timeout: Duration::from_secs(600),
+        user_timeout: Duration::ZERO,
     };
 
     /// Returns the parameters of libpq, or the defaults of this program.

@@ -5,6 +5,7 @@ pub(crate) mod config_file;
 mod connect_error;
 pub(crate) mod error;
 mod explanation;
+mod home;
 mod host_connection;
 mod host_name;
 pub(crate) mod hosts;

@@ -212,7 +212,7 @@ pub(super) const PARAMETERS: &[ParameterSpec] = &[
         "replication",
         None,
         OFF,
-        "is not supported: this is no replication client",
+        "is not supported: this program does not replicate",
     ),
     only(
         "min_protocol_version",

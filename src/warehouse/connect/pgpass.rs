@@ -1,10 +1,12 @@
 //! Looks up passwords in `~/.pgpass` by the rules of libpq.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 
 use secrecy::{ExposeSecret, SecretString};
 
+use super::home::home;
 use super::value_source::ValueSource;
 
 /// The fields by which a password is looked up.
@@ -31,13 +33,20 @@ impl PasswordFile {
         env: impl Fn(&str) -> Option<String>,
         warnings: &mut Vec<String>,
     ) -> Self {
-        let path = match (passfile, env("HOME")) {
+        let is_named = passfile.is_some();
+        let path = match (passfile, home(env)) {
             (Some(path), _) => PathBuf::from(path),
-            (None, Some(home)) => Path::new(&home).join(".pgpass"),
+            (None, Some(home)) => home.join(".pgpass"),
             (None, None) => return Self::default(),
         };
-        let Ok(file) = fs::metadata(&path) else {
-            return Self::default();
+        let file = match fs::metadata(&path) {
+            Ok(file) => file,
+            Err(error) => {
+                if is_named {
+                    warnings.push(format!("cannot read {}: {error}", path.display()));
+                }
+                return Self::default();
+            }
         };
         let ignored = match () {
             () if !file.is_file() => Some("not a plain file".to_owned()),
@@ -54,34 +63,48 @@ impl PasswordFile {
             ));
             return Self::default();
         }
-        match fs::read(&path) {
-            Ok(bytes) => Self {
-                path,
-                text: SecretString::from(String::from_utf8_lossy(&bytes).into_owned()),
-            },
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
             Err(error) => {
                 warnings.push(format!("cannot read {}: {error}", path.display()));
+                return Self::default();
+            }
+        };
+        match String::from_utf8(bytes) {
+            Ok(text) => Self {
+                path,
+                text: SecretString::from(text),
+            },
+            Err(_) => {
+                warnings.push(format!(
+                    "ignoring password file {}: it is not UTF-8 text",
+                    path.display()
+                ));
                 Self::default()
             }
         }
     }
 
-    /// Returns the password of the first matching line, and where it is.
+    /// Returns the password of the first matching line, and where it is. A line without a password means that there is
+    /// none for this server.
     pub(super) fn find_password(&self, key: PgpassKey<'_>) -> Option<(SecretString, ValueSource)> {
-        let (password, line) = matching_password(self.text.expose_secret(), key)?;
-        Some((password, ValueSource::file_line(&self.path, line)))
+        let text = self.text.expose_secret();
+        let mut found = matching_line(text, key);
+        if found.is_none() && key.host.starts_with('/') {
+            // For a Unix socket in its default directory, which not all builds share, libpq looks up `localhost`.
+            let host = "localhost";
+            found = matching_line(text, PgpassKey { host, ..key });
+        }
+        let (password, line) = found.filter(|(password, _)| !password.is_empty())?;
+        let source = ValueSource::file_line(&self.path, line);
+        Some((SecretString::from(password), source))
     }
 }
 
 /// Returns the password of the first matching line, and the number of the line.
-fn matching_password(text: &str, key: PgpassKey<'_>) -> Option<(SecretString, usize)> {
+fn matching_line(text: &str, key: PgpassKey<'_>) -> Option<(String, usize)> {
     let port = key.port.to_string();
-    // For a Unix socket in its default directory libpq looks up `localhost`.
-    let host = match key.host {
-        "/var/run/postgresql" | "/run/postgresql" | "/tmp" => "localhost",
-        host => host,
-    };
-    let expected_fields = [host, &port, key.database, key.user];
+    let expected_fields = [key.host, &port, key.database, key.user];
     text.lines()
         .enumerate()
         .filter(|(_, line)| !line.starts_with('#'))
@@ -95,7 +118,7 @@ fn matching_password(text: &str, key: PgpassKey<'_>) -> Option<(SecretString, us
                 rest = after?;
             }
             let (password, _) = split_field(rest);
-            (!password.is_empty()).then(|| (SecretString::from(password), index + 1))
+            Some((password, index + 1))
         })
 }
 
@@ -113,13 +136,6 @@ fn split_field(text: &str) -> (String, Option<&str>) {
     (field, None)
 }
 
-#[cfg(unix)]
 fn is_group_or_world_accessible(file: &fs::Metadata) -> bool {
-    use std::os::unix::fs::PermissionsExt;
     file.permissions().mode() & 0o077 != 0
-}
-
-#[cfg(not(unix))]
-fn is_group_or_world_accessible(_: &fs::Metadata) -> bool {
-    false
 }

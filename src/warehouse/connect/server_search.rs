@@ -92,10 +92,10 @@ fn connect_to(
     notices: &Notices,
 ) -> Result<Client, ServerFailure> {
     let mut client = connect_to_any_address(connection, host, notices)?;
-    match target.objection(&mut client) {
+    match target.rejection_reason(&mut client) {
         Ok(None) => Ok(client),
-        Ok(Some(objection)) => Err(ServerFailure::Skipped(Explanation::new(
-            objection,
+        Ok(Some(reason)) => Err(ServerFailure::Skipped(Explanation::new(
+            reason,
             "check target_session_attrs, and that the hosts include such a server",
         ))),
         Err(error) => Err(ServerFailure::Skipped(Explanation::without_hint(

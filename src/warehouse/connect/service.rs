@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::home::home;
 use super::parameter::Parameter;
 use super::settings::{Setting, Settings, invalid};
 use super::value_source::ValueSource;
@@ -23,9 +24,14 @@ pub(super) fn load_service(
     env: impl Fn(&str) -> Option<String>,
 ) -> Result<Settings> {
     let env = |name: &str| env(name).filter(|value| !value.is_empty());
-    let user_file = match env("PGSERVICEFILE") {
-        Some(path) => Some(PathBuf::from(path)),
-        None => env("HOME").map(|home| Path::new(&home).join(".pg_service.conf")),
+    let user_file = match env("PGSERVICEFILE").map(PathBuf::from) {
+        Some(path) if !path.exists() => {
+            return Err(Error::usage(format!("cannot read {}", path.display()))
+                .with_reason("it does not exist")
+                .with_hint("check PGSERVICEFILE"));
+        }
+        Some(path) => Some(path),
+        None => home(env).map(|home| home.join(".pg_service.conf")),
     };
     let system_file = match env("PGSYSCONFDIR") {
         Some(dir) => Some(PathBuf::from(dir)),
@@ -60,7 +66,10 @@ fn has_service_file(dir: &Path) -> bool {
 /// Returns the parameters of a service, or `None` if the file does not exist or does not have it.
 fn service_in_file(path: &Path, service: &str) -> Result<Option<Settings>> {
     let text = match fs::read(path) {
-        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Ok(bytes) => String::from_utf8(bytes).map_err(|_| {
+            Error::usage(format!("cannot read {}", path.display()))
+                .with_reason("it is not UTF-8 text")
+        })?,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(Error::io("cannot read", path, e)),
     };
@@ -74,7 +83,7 @@ fn service_in_file(path: &Path, service: &str) -> Result<Option<Settings>> {
             if found.is_some() {
                 break;
             }
-            let is_service = section.strip_suffix(']') == Some(service);
+            let is_service = section.split(']').next() == Some(service);
             found = is_service.then(Settings::default);
             continue;
         }
@@ -90,6 +99,9 @@ fn service_in_file(path: &Path, service: &str) -> Result<Option<Settings>> {
 fn set_line(settings: &mut Settings, line: &str, source: ValueSource) -> Result<()> {
     if line.starts_with("ldap") {
         return Err(invalid(&source, "services in LDAP are not supported"));
+    }
+    if line.contains(|c: char| c.is_control() && c != '\t') {
+        return Err(invalid(&source, "the line has a control character"));
     }
     let (name, value) = line
         .split_once('=')

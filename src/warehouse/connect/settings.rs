@@ -5,9 +5,7 @@ use std::str::FromStr;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::parameter::{
-    PARAMETERS, Parameter, SESSION_VARIABLES, Support, find_parameter, similar_name,
-};
+use super::parameter::{PARAMETERS, Parameter, Support, find_parameter, similar_name};
 use super::value_source::{ValueSource, ValueSources};
 use crate::error::{Error, Result};
 
@@ -37,6 +35,14 @@ impl Setting {
         self.value.expose_secret()
     }
 
+    /// Returns true if the value is in the URL of the warehouse.
+    pub(super) fn is_in_url(&self) -> bool {
+        matches!(
+            self.source,
+            ValueSource::Flag(_) | ValueSource::Variable(WAREHOUSE_VARIABLE)
+        )
+    }
+
     /// Returns the error for an invalid value. The reason follows the name of the parameter, and must not repeat a
     /// value that may be part of a password.
     pub(super) fn invalid(&self, reason: &str) -> Error {
@@ -63,6 +69,23 @@ pub(super) fn invalid(source: &ValueSource, reason: &str) -> Error {
     Error::usage(message).with_reason(reason)
 }
 
+fn unknown_parameter(name: &str, source: &ValueSource) -> Error {
+    // Anything else is not a name, but may be a part of a password.
+    let is_name = name
+        .bytes()
+        .all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    if !is_name {
+        return invalid(source, "unknown parameter")
+            .with_hint("write & and = in a value as %26 and %3D");
+    }
+    let names = PARAMETERS.iter().map(|spec| spec.name);
+    let error = invalid(source, &format!("unknown parameter '{name}'"));
+    match similar_name(name, names) {
+        Some(similar) => error.with_hint(format!("did you mean {similar}?")),
+        None => error.with_hint("it must be a connection parameter of libpq"),
+    }
+}
+
 /// The parameters that one or several sources set.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Settings(BTreeMap<Parameter, Setting>);
@@ -84,19 +107,6 @@ impl Settings {
                 settings.set_supported(spec.support, setting)?;
             }
         }
-        let session_defaults = SESSION_VARIABLES.map(|(variable, name)| {
-            let value = env(variable)?;
-            // In the options of a session a backslash escapes a blank.
-            let escaped = value.replace('\\', r"\\").replace(' ', r"\ ");
-            Some(format!("-c {name}={escaped}"))
-        });
-        let options = session_defaults.into_iter().flatten();
-        let options = options.chain(env("PGOPTIONS")).collect::<Vec<_>>();
-        if !options.is_empty() {
-            let name = "PGOPTIONS";
-            let setting = Setting::new(name, &options.join(" "), ValueSource::Variable(name));
-            settings.set(Parameter::Options, setting);
-        }
         Ok(settings)
     }
 
@@ -111,14 +121,13 @@ impl Settings {
     /// Returns an error if there is no such parameter, or it is not supported.
     pub(super) fn set_named(&mut self, name: &str, value: &str, source: ValueSource) -> Result<()> {
         let Some(spec) = find_parameter(name) else {
-            let names = PARAMETERS.iter().map(|spec| spec.name);
-            let error = invalid(&source, &format!("unknown parameter '{name}'"));
-            return Err(match similar_name(name, names) {
-                Some(similar) => error.with_hint(format!("did you mean {similar}?")),
-                None => error.with_hint("it must be a connection parameter of libpq"),
-            });
+            return Err(unknown_parameter(name, &source));
         };
-        self.set_supported(spec.support, Setting::new(spec.name, value, source))
+        // As in libpq, an empty value leaves the parameter unset.
+        match value.is_empty() {
+            true => Ok(()),
+            false => self.set_supported(spec.support, Setting::new(spec.name, value, source)),
+        }
     }
 
     fn set_supported(&mut self, support: Support, setting: Setting) -> Result<()> {

@@ -44,7 +44,7 @@ impl FromStr for TargetSession {
 
 impl TargetSession {
     /// Returns what is wrong with a session, or `None` if it is acceptable.
-    pub(super) fn objection(
+    pub(super) fn rejection_reason(
         self,
         client: &mut Client,
     ) -> Result<Option<&'static str>, postgres::Error> {
@@ -56,14 +56,14 @@ impl TargetSession {
             });
             Ok(matches!(row, Some("on" | "t")))
         };
-        let (is_acceptable, objection) = match self {
+        let (is_acceptable, reason) = match self {
             Self::Any => (true, ""),
             Self::ReadWrite => (!is_on(READ_ONLY)?, "its sessions are read-only"),
             Self::ReadOnly => (is_on(READ_ONLY)?, "its sessions can write"),
             Self::Primary => (!is_on(IN_RECOVERY)?, "it is a standby"),
             Self::Standby | Self::PreferStandby => (is_on(IN_RECOVERY)?, "it is not a standby"),
         };
-        Ok((!is_acceptable).then_some(objection))
+        Ok((!is_acceptable).then_some(reason))
     }
 }
 

@@ -38,6 +38,18 @@ impl WarehouseUrl {
     }
 }
 
+/// Splits off user and password, which end at the last `@` before the first `/`. They may contain a `?` unless an `@` comes
+/// before it.
+fn split_userinfo(text: &str) -> (Option<&str>, &str) {
+    let (head, _) = text.split_once('/').unwrap_or((text, ""));
+    let before_query = head.split('?').next().unwrap_or(head);
+    let at = before_query.rfind('@').or_else(|| head.rfind('@'));
+    match at {
+        None => (None, text),
+        Some(at) => (text.get(..at), text.get(at + 1..).unwrap_or_default()),
+    }
+}
+
 struct UrlParser<'a> {
     source: &'a ValueSource,
     settings: Settings,
@@ -53,30 +65,26 @@ impl<'a> UrlParser<'a> {
 
     /// Parses what follows the scheme.
     fn parse(mut self, rest: &str) -> Result<Settings> {
-        let end = rest.find(['/', '?']).unwrap_or(rest.len());
-        let (authority, rest) = rest.split_at(end);
-        if rest.contains('@') {
-            // A password that contains a / would be split, and errors would show one half of it as the host.
-            return Err(self.invalid(
-                "write / and ? in the user or password as %2F and %3F, and @ after the host as %40",
-            ));
+        let (userinfo, rest) = split_userinfo(rest);
+        if let Some(userinfo) = userinfo {
+            let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
+            self.set(Parameter::User, "user", user)?;
+            self.set(Parameter::Password, "password", password)?;
         }
-        let hosts = match authority.rsplit_once('@') {
-            None => authority,
-            Some((userinfo, hosts)) => {
-                let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
-                self.set(Parameter::User, "user", user)?;
-                self.set(Parameter::Password, "password", password)?;
-                hosts
-            }
-        };
+        let (location, query) = rest.split_once('?').unwrap_or((rest, ""));
+        if location.contains('@') {
+            // A password that contains a / would be split, and errors would show one half of it as the host.
+            return Err(
+                self.invalid("write / in the user or password as %2F, and @ after the host as %40")
+            );
+        }
+        let (hosts, database) = location.split_once('/').unwrap_or((location, ""));
         self.parse_hosts(hosts)?;
-
-        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let database = path.strip_prefix('/').unwrap_or(path);
         self.set(Parameter::Database, "database", database)?;
         for parameter in query.split('&').filter(|text| !text.is_empty()) {
-            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            let (name, value) = parameter
+                .split_once('=')
+                .ok_or_else(|| self.invalid("a parameter after ? has no ="))?;
             self.set_parameter(name, value)?;
         }
         Ok(self.settings)
@@ -88,13 +96,9 @@ impl<'a> UrlParser<'a> {
             .split(',')
             .map(|host| self.split_port(host))
             .collect::<Result<_>>()?;
-        let join = |parts: Vec<&str>| match parts.iter().all(|part| part.is_empty()) {
-            true => String::new(),
-            false => parts.join(","),
-        };
         let (names, ports): (Vec<_>, Vec<_>) = hosts.into_iter().unzip();
-        self.set(Parameter::Host, "host", &join(names))?;
-        self.set(Parameter::Port, "the port", &join(ports))
+        self.set(Parameter::Host, "host", &names.join(","))?;
+        self.set(Parameter::Port, "the port", &ports.join(","))
     }
 
     /// Splits a host and its port, each of which may be empty.
@@ -116,9 +120,7 @@ impl<'a> UrlParser<'a> {
 
     /// Sets a parameter of the query.
     fn set_parameter(&mut self, name: &str, value: &str) -> Result<()> {
-        let Some(value) = self.percent_decode(name, value)? else {
-            return Ok(());
-        };
+        let value = self.percent_decode(name, value)?.unwrap_or_default();
         // libpq accepts this parameter of JDBC.
         match (name, value.as_str()) {
             ("ssl", "true") => self

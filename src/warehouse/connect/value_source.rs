@@ -48,19 +48,19 @@ impl ValueSources {
     /// Returns the name of a parameter with its source in parentheses, such as `user (PGUSER)`, or the name alone if the
     /// parameter has its default.
     pub(super) fn describe(&self, name: &str, parameter: Parameter) -> String {
-        describe(name, self.of(parameter))
+        describe(name, self.get(parameter))
     }
 
     /// Adds the source of a parameter to the hint of an error.
     pub(super) fn add_to(&self, error: Error, name: &str, parameter: Parameter) -> Error {
-        match self.of(parameter) {
+        match self.get(parameter) {
             Some(source) => error.add_hint(format_args!("{name} is set in {source}")),
             None => error,
         }
     }
 
     /// Returns the source of a parameter, unless it has its default.
-    pub(super) fn of(&self, parameter: Parameter) -> Option<&ValueSource> {
+    pub(super) fn get(&self, parameter: Parameter) -> Option<&ValueSource> {
         self.0.get(&parameter)
     }
 }
