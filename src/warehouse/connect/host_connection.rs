@@ -11,6 +11,7 @@ use super::config::ConnectionConfig;
 use super::error::ErrorClass;
 use super::hosts::HostConfig;
 use super::login_error_class::{io_error_class, login_error_class};
+use super::parameter::Parameter;
 use super::tls::{TlsMode, TlsNegotiation};
 use super::tls_connector::TlsConnector;
 use super::tls_error::TlsError;
@@ -81,7 +82,11 @@ impl ConnectionMethods {
         match tls.mode {
             TlsMode::Disable => Ok(Self::Plain),
             TlsMode::Allow if may_be_plain => Ok(Self::PlainThenTls(connector())),
-            TlsMode::Prefer if may_be_plain => Ok(Self::TlsThenPlain(connector())),
+            TlsMode::Prefer if may_be_plain => match connector() {
+                // Who names a file does not expect that it is ignored. psql continues without TLS.
+                Err(error) if names_tls_files(connection) => Err(error),
+                connector => Ok(Self::TlsThenPlain(connector)),
+            },
             _ => connector().map(Self::Tls),
         }
     }
@@ -120,6 +125,12 @@ impl ConnectionMethods {
             }
         }
     }
+}
+
+fn names_tls_files(connection: &ConnectionConfig) -> bool {
+    [Parameter::RootCerts, Parameter::Certificate, Parameter::Key]
+        .into_iter()
+        .any(|parameter| connection.sources.of(parameter).is_some())
 }
 
 fn connect_plain(config: &Config) -> Result<Client, AttemptError> {

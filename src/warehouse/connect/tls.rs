@@ -13,8 +13,8 @@
 //! one of them in every mode.
 //!
 //! Differences from libpq: without such a file, `verify-ca` and `verify-full` trust the certificates that the system
-//! trusts; a file that `sslrootcert` or `sslcert` names must exist; a failure to read a file is an error, or a warning
-//! where `prefer` continues in plain text; `~/.postgresql/root.crl` is not read; and a certificate with a signature for
+//! trusts; a file that `sslrootcert`, `sslcert` or `sslkey` names must be readable in every mode, whereas `prefer` continues
+//! in plain text if one in `~/.postgresql` is not; `~/.postgresql/root.crl` is not read; and a certificate with a signature for
 //! which no channel binding is defined (Ed25519) is accepted without channel binding, unless it is required.
 
 use std::path::{Path, PathBuf};

@@ -5,10 +5,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use openssl::symm::Cipher;
-use testkit::postgres_server::TestDatabase;
+use testkit::postgres_server::{SUPERUSER, TestDatabase};
 
 use super::certificates::{Certificate, CertificateSpec, KeyKind};
-use super::clients::Outcome::{Encrypted, Refused};
+use super::clients::Outcome::{Encrypted, Plain, Refused};
 use super::clients::{Home, connect, connect_psql, url};
 use super::tls_server::TlsServer;
 
@@ -254,4 +254,29 @@ fn encrypted_key_needs_its_password() {
         "it is encrypted, and sslpassword does not decrypt it",
     );
     fixture.assert_logs_in(&format!("{named}&sslpassword=planted%20word"));
+}
+
+#[test]
+fn prefer_ignores_unusable_files_only_if_nobody_names_them() {
+    let fixture = Fixture::new(&[]);
+    let anna = fixture.certificate("anna", KeyKind::P256);
+    let home_key = fixture.home.file("postgresql.key");
+    fs::write(fixture.home.file("postgresql.crt"), anna.pem()).unwrap();
+    write_key(&home_key, anna.key_pem());
+    set_mode(&home_key, 0o644);
+    let database = &fixture.database;
+    let prefer =
+        |parameters: &str| url(database, SUPERUSER, &format!("sslmode=prefer{parameters}"));
+    let default_files = prefer("");
+    assert_eq!(
+        connect_psql(database, &fixture.home, &default_files).0,
+        Plain
+    );
+    assert_eq!(connect(&fixture.home, &default_files).0, Plain);
+    let (outcome, message) = connect(&fixture.home, &prefer("&sslrootcert=/nowhere.pem"));
+    assert_eq!(outcome, Refused);
+    assert!(
+        message.contains("cannot read certificates in /nowhere.pem"),
+        "{message}"
+    );
 }
