@@ -209,7 +209,15 @@ fn error_names_file_and_line_but_hides_value() {
         ),
         (
             "[CLUSTER]\nHOST=a\n[S3]\n[CLUSTER]\nhost=planted\n",
-            "line 5: the key is in line 2 already",
+            "line 4: the section begins in line 1 already",
+        ),
+        (
+            "[CLUSTER]\nHOST='planted' # the 'main'\n",
+            "line 2: there is a comment after the value",
+        ),
+        (
+            "[CLUSTER]\nHOST=plan\0ted\n",
+            "line 2: the line has a control character",
         ),
         (
             "[CLUSTER]\nDB_PASSWORD=%(planted)s\n",

@@ -288,10 +288,27 @@ fn invalid_setting_is_named() {
             "redshift://h/d",
             "missing user of the warehouse; set it in the URL",
         ),
-        ("redshift://me@/d?host=/tmp", "through a Unix socket"),
+        (
+            "redshift://me@/d?host=/tmp",
+            "host names a Unix socket, which Redshift does not have",
+        ),
         (
             "redshift://me@h?sslmode=require&sslrootcert=system",
-            "requires sslmode=verify-full",
+            "requires sslmode=verify-full; leave out sslmode; check sslmode (--warehouse) and sslrootcert (--warehouse)",
+        ),
+        (
+            "redshift://me@h?sslmode=verify-ca",
+            "sslmode=verify-ca requires sslrootcert",
+        ),
+        (
+            "postgres://me@/d?hostaddr=::1&sslmode=verify-full",
+            "hostaddr is set without host",
+        ),
+        ("postgres://me@h/d?sslmode", "a parameter after ? has no ="),
+        ("postgres://me@h/d?sslmod=", "unknown parameter 'sslmod'"),
+        (
+            "postgres://me@h/d?password=abc&hun=ter2",
+            "unknown parameter",
         ),
         ("redshift://me:word@h/d", "must not contain a password"),
         (
@@ -343,7 +360,7 @@ fn invalid_setting_is_named() {
             "postgres://me@h/d?service=s&sslcrl=f",
             "sslcrl is not supported: certificates are not compared",
         ),
-        ("redshift://me:wo?rd@h/d", "user or password as %2F"),
+        ("redshift://me:wo?rd@h/d", "must not contain a password"),
     ] {
         let error = ConfigSources::from_url(url).resolve_error();
         assert!(error.to_string().contains(words), "{url}: {error}");
@@ -483,13 +500,96 @@ fn each_host_has_its_own_line_of_the_password_file() {
 
 #[test]
 fn defaults_of_a_session_become_options() {
-    let config = ConfigSources::from_url("postgres://me@h/d")
-        .with_env("PGTZ", "Europe/Berlin")
-        .with_env("PGDATESTYLE", "German, DMY")
-        .with_env("PGOPTIONS", "-c work_mem=64MB")
-        .connection_config();
+    for (url, options) in [
+        ("postgres://me@h/d", "-c work_mem=64MB"),
+        ("postgres://me@h/d?options=-c%20a%3Db", "-c a=b"),
+    ] {
+        let config = ConfigSources::from_url(url)
+            .with_env("PGTZ", "Europe/Berlin")
+            .with_env("PGDATESTYLE", "German, DMY")
+            .with_env("PGGEQO", "default")
+            .with_env("PGOPTIONS", "-c work_mem=64MB")
+            .connection_config();
+        let defaults = r"-c datestyle=German,\ DMY -c timezone=Europe/Berlin";
+        assert_eq!(config.options, Some(format!("{defaults} {options}")));
+    }
+}
+
+#[test]
+fn at_sign_in_a_parameter_is_part_of_its_value() {
+    for (url, user, name) in [
+        ("postgres://h/d?user=a@b&application_name=c@d", "a@b", "c@d"),
+        ("postgres://me@h?application_name=c@d", "me", "c@d"),
+    ] {
+        let config = ConfigSources::from_url(url).connection_config();
+        assert_eq!(
+            (config.user.as_str(), config.application_name.as_str()),
+            (user, name)
+        );
+        assert_eq!(config.hosts[0].host, "h");
+    }
+    let variable =
+        ConfigSources::default().with_env("SPARKIFY_WAREHOUSE", "postgres://me:w@o?r@d@h/d");
+    assert!(variable.resolve().0.is_err());
+    let variable =
+        ConfigSources::default().with_env("SPARKIFY_WAREHOUSE", "postgres://me:wo?rd@h/d");
+    assert_eq!(variable.resolve_password().as_deref(), Some("wo?rd"));
+}
+
+#[test]
+fn port_of_the_environment_is_not_that_of_a_list_of_hosts() {
+    let list = ConfigSources::from_url("postgres://me@h,i/d").with_env("PGPORT", "6000");
     assert_eq!(
-        config.options.as_deref(),
-        Some(r"-c datestyle=German,\ DMY -c timezone=Europe/Berlin -c work_mem=64MB")
+        list.connection_config().to_string(),
+        "postgres://me@h:5432,i:5432/d"
+    );
+    let host = ConfigSources::from_url("postgres://me@h/d").with_env("PGPORT", "6000");
+    assert_eq!(
+        host.connection_config().to_string(),
+        "postgres://me@h:6000/d"
+    );
+}
+
+#[test]
+fn ca_bundle_means_verify_full_unless_the_url_says_verify_ca() {
+    let sources = |url: &str| ConfigSources {
+        ca_bundle: Some("f".to_owned()),
+        ..ConfigSources::from_url(url).with_env("PGSSLMODE", "prefer")
+    };
+    let mode = |url: &str| sources(url).connection_config().tls.mode;
+    assert_eq!(mode("postgres://me@h/d"), TlsMode::VerifyFull);
+    assert_eq!(
+        mode("postgres://me@h/d?sslmode=verify-ca"),
+        TlsMode::VerifyCa
+    );
+    let error = sources("postgres://me@h/d?sslmode=disable").resolve_error();
+    let words = "sslmode must be verify-ca or verify-full with --ca-bundle";
+    assert!(error.to_string().contains(words), "{error}");
+}
+
+#[test]
+fn address_takes_precedence_over_a_socket() {
+    let config =
+        ConfigSources::from_url("postgres://me@/d?host=/run/pg&hostaddr=::1").connection_config();
+    assert_eq!(config.hosts[0].socket_dir(), None);
+}
+
+#[test]
+fn revocation_list_is_ignored_with_warning() {
+    let home = tempfile::tempdir().unwrap();
+    fs::create_dir(home.path().join(".postgresql")).unwrap();
+    let list = home.path().join(".postgresql/root.crl");
+    fs::write(&list, "").unwrap();
+    let sources =
+        |url: &str| ConfigSources::from_url(url).with_env("HOME", home.path().to_str().unwrap());
+    let warnings = sources("redshift://me@h/d").resolve().1;
+    let expected = format!(
+        "ignoring {}: certificates are not compared with a revocation list",
+        list.display()
+    );
+    assert_eq!(warnings, [expected]);
+    assert_eq!(
+        sources("postgres://me@h/d").resolve().1,
+        Vec::<String>::new()
     );
 }

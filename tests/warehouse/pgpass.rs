@@ -47,6 +47,8 @@ fn first_matching_line_wins() {
         ("host:5432:d:you:p", None),
         ("host:5432:d:me", None),
         ("host:5432:d:me:", None),
+        // The line says that this server has no password.
+        ("host:5432:d:me:\n*:*:*:*:broad", None),
         ("host", None),
         ("", None),
     ] {
@@ -63,6 +65,10 @@ fn socket_and_ipv6_hosts_match() {
             "postgres://me@/d?host=/var/run/postgresql",
         ),
         ("/srv/pg:5432:d:me:p", "postgres://me@/d?host=/srv/pg"),
+        (
+            "localhost:5432:d:me:no\n/tmp:5432:d:me:p",
+            "postgres://me@/d?host=/tmp",
+        ),
         ("\\:\\:1:5432:d:me:p", "postgres://me@[::1]/d"),
         ("host:5439:dev:me:p", "redshift://me@host"),
     ] {
@@ -102,7 +108,13 @@ fn pgpassfile_sets_path_and_has_lowest_precedence() {
     let file = sources.with_file("[CLUSTER]\nDB_PASSWORD=f\n");
     assert_eq!(file.resolve_password().as_deref(), Some("f"));
     let none = ConfigSources::from_url("redshift://me@h").with_env("PGPASSFILE", "/nowhere/at/all");
-    assert_eq!(none.resolve_password(), None);
+    let (config, warnings) = none.resolve();
+    assert!(config.unwrap().unwrap().hosts[0].password.is_none());
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(
+        warnings[0].starts_with("cannot read /nowhere/at/all: "),
+        "{warnings:?}"
+    );
     let folder = ConfigSources::from_url("redshift://me@h").with_env("PGPASSFILE", "/");
     assert_eq!(
         folder.resolve().1,

@@ -71,8 +71,18 @@ fn service_overrides_environment() {
 fn service_file_is_named_by_variable() {
     let (sources, folder) = sources("postgres:///?service=mine");
     let path = folder.path().join("mine.conf");
-    fs::write(&path, "[mine]\nhost=m\nuser=me\n").unwrap();
+    fs::write(
+        &path,
+        "[mine] # ours\nhost=m\nuser=me\ndbname=\npassword=\n",
+    )
+    .unwrap();
     let sources = sources.with_env("PGSERVICEFILE", path.to_str().unwrap());
+    let missing = sources.clone().with_env("PGSERVICEFILE", "/no/such/file");
+    let error = missing.resolve_error().to_string();
+    assert!(
+        error.contains("cannot read /no/such/file: it does not exist; check PGSERVICEFILE"),
+        "{error}"
+    );
     assert_eq!(
         sources.connection_config().to_string(),
         "postgres://me@m:5432/me"

@@ -1,6 +1,7 @@
 //! Resolves the connection settings of a warehouse: hosts, user, passwords and TLS.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -144,6 +145,12 @@ impl ConnectionConfig {
         let tls = TlsConfig::resolve(tls_settings(settings)?, default_mode, home(&env).as_deref());
         let tls = tls.map_err(|error| add_tls_sources(error, settings))?;
         check_verified_name(&tls, settings)?;
+        if let Some(list) = ignored_revocation_list(&tls, home(&env).as_deref()) {
+            warnings.push(format!(
+                "ignoring {}: certificates are not compared with a revocation list",
+                list.display()
+            ));
+        }
         let options = session_options(settings, &env);
         set_passwords(&mut hosts, &database, &user, settings, env, warnings);
         let name = settings.text(Parameter::ApplicationName);
@@ -226,6 +233,12 @@ fn add_tls_sources(error: Error, settings: &Settings) -> Error {
         })
         .collect();
     error.add_hint(format_args!("check {}", places.join(" and ")))
+}
+
+/// Returns the revocation list that libpq would use, if there is one.
+fn ignored_revocation_list(tls: &TlsConfig, home: Option<&Path>) -> Option<PathBuf> {
+    let path = home?.join(".postgresql/root.crl");
+    (tls.verifies_authority() && path.exists()).then_some(path)
 }
 
 /// Checks that there is a name to compare with the certificate. Like libpq, this does not take an address for one.

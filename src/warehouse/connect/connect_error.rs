@@ -12,7 +12,7 @@ use super::explanation::Explanation;
 use super::host_connection::{AttemptError, HostError, tls_error};
 use super::hosts::HostConfig;
 use super::parameter::Parameter;
-use super::tls_error::{explain_ssl_error, ssl_error_of};
+use super::tls_error::{explain_ssl_error, find_ssl_error};
 use super::value_source::describe;
 use crate::warehouse::dialect::Dialect;
 
@@ -65,7 +65,7 @@ impl Attempt<'_> {
                 "the server closed the connection",
                 format!(
                     "check that {} are those of the warehouse",
-                    self.host_and_port()
+                    host_and_port(self.connection)
                 ),
             ),
             None => Explanation::without_hint(error_chain(error)),
@@ -102,21 +102,9 @@ impl Attempt<'_> {
         }
     }
 
-    /// Returns `host and port` with their sources.
-    fn host_and_port(&self) -> String {
-        let sources = &self.connection.sources;
-        match sources.get(Parameter::Host) == sources.get(Parameter::Port) {
-            true => sources.describe("host and port", Parameter::Host),
-            false => {
-                let host = sources.describe("host", Parameter::Host);
-                format!("{host} and {}", sources.describe("port", Parameter::Port))
-            }
-        }
-    }
-
     /// Explains an I/O error of connecting: a network error, a TLS error, or a message that the driver does not know.
     fn explain_io_error(&self, error: &io::Error) -> Explanation {
-        if let Some(ssl_error) = ssl_error_of(error) {
+        if let Some(ssl_error) = find_ssl_error(error) {
             return explain_ssl_error(ssl_error, &self.connection.tls);
         }
         let text = error.to_string();
@@ -131,7 +119,7 @@ impl Attempt<'_> {
                 "check the name, and whether this machine can resolve it (VPN?)",
             );
         }
-        let host_and_port = self.host_and_port();
+        let host_and_port = host_and_port(self.connection);
         let hint = match error.kind() {
             io::ErrorKind::ConnectionRefused => {
                 format!("check {host_and_port}, and that the server is running")
@@ -202,22 +190,35 @@ fn explain_authentication_method(method: &str) -> Explanation {
     }
 }
 
+/// Returns `host and port` with their sources.
+fn host_and_port(connection: &ConnectionConfig) -> String {
+    let sources = &connection.sources;
+    match sources.get(Parameter::Host) == sources.get(Parameter::Port) {
+        true => sources.describe("host and port", Parameter::Host),
+        false => {
+            let host = sources.describe("host", Parameter::Host);
+            format!("{host} and {}", sources.describe("port", Parameter::Port))
+        }
+    }
+}
+
 /// Explains that connecting and logging in took longer than `connect_timeout`.
 pub(super) fn explain_timeout(connection: &ConnectionConfig) -> Explanation {
     let reason = match connection.connect_timeout {
         Some(timeout) => format!("timed out after {} s", timeout.as_secs()),
         None => "timed out".to_owned(),
     };
-    let hint = match connection.dialect {
+    let checks = match connection.dialect {
         Dialect::Redshift => {
-            "check host and port, that the cluster is not paused, and that its security group allows this \
-             machine; raise connect_timeout if the server is slow"
+            "that the cluster is not paused, and that its security group allows this machine"
         }
-        Dialect::Postgres => {
-            "check host, port and firewalls; raise connect_timeout if the server is slow"
-        }
+        Dialect::Postgres => "and firewalls",
     };
-    Explanation::new(reason, hint)
+    let host_and_port = host_and_port(connection);
+    Explanation::new(
+        reason,
+        format!("check {host_and_port}, {checks}; raise connect_timeout if the server is slow"),
+    )
 }
 
 #[cfg(test)]

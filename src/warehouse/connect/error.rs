@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use postgres::error::DbError;
 
-use super::tls_error::{ssl_error_of, ssl_error_text};
+use super::tls_error::{find_ssl_error, ssl_error_text};
 use crate::error::Error;
 use crate::retry::RetryPolicy;
 
@@ -193,7 +193,7 @@ pub(super) fn error_chain(error: &postgres::Error) -> String {
     let mut source = error.source();
     while let Some(inner) = source {
         // The text of OpenSSL names places in its source.
-        if let Some(error) = inner.downcast_ref().and_then(ssl_error_of) {
+        if let Some(error) = inner.downcast_ref().and_then(find_ssl_error) {
             return format!("{text}: {}", ssl_error_text(error));
         }
         let more = inner.to_string();

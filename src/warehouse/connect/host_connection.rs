@@ -130,7 +130,7 @@ impl ConnectionMethods {
 fn names_tls_files(connection: &ConnectionConfig) -> bool {
     [Parameter::RootCerts, Parameter::Certificate, Parameter::Key]
         .into_iter()
-        .any(|parameter| connection.sources.of(parameter).is_some())
+        .any(|parameter| connection.sources.get(parameter).is_some())
 }
 
 fn connect_plain(config: &Config) -> Result<Client, AttemptError> {

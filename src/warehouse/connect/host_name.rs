@@ -15,8 +15,6 @@ pub(super) enum HostNameError {
     },
     /// A name in the certificate is malformed.
     Malformed(&'static str),
-    /// There is no host to compare with.
-    NoHost,
 }
 
 /// A name in a certificate.
@@ -25,7 +23,7 @@ enum CertificateName {
     Ip(IpAddr),
 }
 
-/// Returns whether the handshake may name this host: it may name no IP address (RFC 6066, section 3).
+/// Returns whether the handshake may name this host. It must not name an IP address (RFC 6066, section 3).
 pub(super) fn is_sent_as_sni(host: &str) -> bool {
     let is_numeric = host
         .bytes()
@@ -41,9 +39,6 @@ pub(super) fn is_sent_as_sni(host: &str) -> bool {
 /// # Errors
 /// Returns an error if no name matches before a malformed one.
 pub(super) fn verify(certificate: &X509Ref, host: &str) -> Result<(), HostNameError> {
-    if host.is_empty() {
-        return Err(HostNameError::NoHost);
-    }
     let host_ip: Option<IpAddr> = host.parse().ok();
     let mut names = Vec::new();
     let mut uses_common_name = true;

@@ -10,10 +10,9 @@
 //! | `verify-full` | always | signed by a trusted authority, for the host |
 //!
 //! With a file of root certificates (`sslrootcert`, otherwise `~/.postgresql/root.crt`), the certificate must be signed by
-//! one of them in every mode.
+//! one of them in every mode that encrypts. In `prefer`, another certificate leads to a connection in plain text.
 //!
-//! Differences from libpq: without such a file, `verify-ca` and `verify-full` trust the certificates that the system
-//! trusts; a file that `sslrootcert`, `sslcert` or `sslkey` names must be readable in every mode, whereas `prefer` continues
+//! Differences from libpq: without such a file, `verify-full` trusts the certificates that the system trusts; a file that `sslrootcert`, `sslcert` or `sslkey` names must be readable in every mode, whereas `prefer` continues
 //! in plain text if one in `~/.postgresql` is not; `~/.postgresql/root.crl` is not read; and a certificate with a signature for
 //! which no channel binding is defined (Ed25519) is accepted without channel binding, unless it is required.
 
@@ -271,6 +270,14 @@ fn resolve_mode(
     };
     Ok(match (settings.mode.unwrap_or(default_mode), file) {
         (TlsMode::Require, Some(file)) => (TlsMode::VerifyCa, RootCerts::File(file)),
+        // Anyone can get a certificate of an authority that the system trusts, so that this would check nothing.
+        (TlsMode::VerifyCa, None) => {
+            return Err(
+                Error::usage("sslmode=verify-ca requires sslrootcert").with_hint(
+                    "name a file of certificates, or use sslmode=verify-full, which also checks the name of the host",
+                ),
+            );
+        }
         (mode, Some(file)) => (mode, RootCerts::File(file)),
         (mode, None) => (mode, RootCerts::System),
     })

@@ -30,7 +30,10 @@ use super::tls_error::{TlsError, openssl_reason};
 use super::value_source::ValueSources;
 use crate::error::{Error, Result};
 
-/// The name of PostgreSQL's protocol, preceded by its length, as a direct negotiation announces it.
+/// The name of PostgreSQL's protocol in ALPN.
+const POSTGRESQL: &[u8] = b"postgresql";
+
+/// The list of protocols that a direct negotiation announces, each preceded by its length.
 const POSTGRESQL_ALPN: &[u8] = b"\x0apostgresql";
 
 /// Encrypts connections to one host.
@@ -270,7 +273,9 @@ impl TlsConnector {
     /// Checks what OpenSSL has not checked during the handshake.
     fn check_peer(&self, ssl: &openssl::ssl::SslRef) -> std::result::Result<(), TlsError> {
         // Without the name of the protocol, a client could be tricked into a connection to another kind of server.
-        if self.negotiation == TlsNegotiation::Direct && ssl.selected_alpn_protocol().is_none() {
+        if self.negotiation == TlsNegotiation::Direct
+            && ssl.selected_alpn_protocol() != Some(POSTGRESQL)
+        {
             return Err(TlsError::NoApplicationProtocol);
         }
         match (self.mode, ssl.peer_certificate()) {

@@ -71,7 +71,7 @@ impl TlsError {
                 Explanation::without_hint(format!("cannot set up TLS: {}", openssl_reason(errors)))
             }
             Self::Certificate(result) => explain_certificate(*result, tls, dialect),
-            Self::HostName(error) => explain_host_name(error, host),
+            Self::HostName(error) => explain_host_name(error, host, tls),
             Self::NoApplicationProtocol => Explanation::new(
                 "the server does not confirm that it speaks PostgreSQL's protocol (ALPN)",
                 DIRECT_HINT,
@@ -96,9 +96,12 @@ impl fmt::Display for TlsError {
 impl StdError for TlsError {}
 
 fn explain_certificate(result: X509VerifyResult, tls: &TlsConfig, dialect: Dialect) -> Explanation {
-    let without_check = match tls.root_certs {
-        RootCerts::System => "sslmode=require accepts any certificate",
-        RootCerts::File(_) => "sslmode=require without sslrootcert accepts any certificate",
+    let without_check = match &tls.root_certs {
+        RootCerts::System => "sslmode=require accepts any certificate".to_owned(),
+        RootCerts::File(path) => format!(
+            "only the certificates in {} are trusted, and without that file sslmode=require accepts any certificate",
+            path.display()
+        ),
     };
     match result.as_raw() {
         X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT => Explanation::new(
@@ -143,7 +146,7 @@ const DIRECT_HINT: &str = "sslnegotiation=direct requires PostgreSQL 17 or later
 /// The maximum number of names of a certificate that a message lists.
 const MAX_LISTED_NAMES: usize = 3;
 
-fn explain_host_name(error: &HostNameError, host: &str) -> Explanation {
+fn explain_host_name(error: &HostNameError, host: &str, tls: &TlsConfig) -> Explanation {
     match error {
         HostNameError::Mismatch { names } => {
             let mut reason = format!("the server certificate is not valid for {host}");
@@ -157,16 +160,17 @@ fn explain_host_name(error: &HostNameError, host: &str) -> Explanation {
             }
             Explanation::new(
                 reason,
-                "use a host name that the certificate has, or sslmode=verify-ca",
+                match tls.root_certs {
+                    RootCerts::System => "use a host name that the certificate has",
+                    RootCerts::File(_) => {
+                        "use a host name that the certificate has, or sslmode=verify-ca"
+                    }
+                },
             )
         }
         HostNameError::Malformed(problem) => Explanation::new(
             format!("invalid server certificate: {problem}"),
             "the server needs another certificate",
-        ),
-        HostNameError::NoHost => Explanation::new(
-            "sslmode=verify-full needs a host name to compare with the server certificate",
-            "set host beside hostaddr",
         ),
     }
 }
@@ -280,6 +284,6 @@ pub(super) fn ssl_error_text(error: &ssl::Error) -> String {
 }
 
 /// Returns the error of OpenSSL that an I/O error contains.
-pub(super) fn ssl_error_of(error: &io::Error) -> Option<&ssl::Error> {
+pub(super) fn find_ssl_error(error: &io::Error) -> Option<&ssl::Error> {
     error.get_ref()?.downcast_ref()
 }

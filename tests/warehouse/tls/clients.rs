@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use sparkify::error::Error;
 use sparkify::internals::warehouse::connect::WarehouseSession;
 use sparkify::jobs::ConnectionConfig;
 use tempfile::TempDir;
@@ -88,18 +89,19 @@ fn outcome(printed: &str) -> Outcome {
 }
 
 /// Returns the configuration of a connection by this program.
-pub fn config(home: &Home, url: &str) -> ConnectionConfig {
+pub fn config(home: &Home, url: &str) -> Result<ConnectionConfig, Error> {
     // Not the URL of the flag, which must not contain the password of a key.
-    ConfigSources::default()
+    let sources = ConfigSources::default()
         .with_env("SPARKIFY_WAREHOUSE", url)
         .with_env("HOME", home.path().to_str().unwrap())
-        .with_env("PGPASSWORD", SUPERUSER_PASSWORD)
-        .connection_config()
+        .with_env("PGPASSWORD", SUPERUSER_PASSWORD);
+    sources.resolve().0.map(Option::unwrap)
 }
 
 /// Returns what happens when this program connects, and what it says.
 pub fn connect(home: &Home, url: &str) -> (Outcome, String) {
-    let mut session = match WarehouseSession::open(&config(home, url)) {
+    let session = config(home, url).and_then(|config| WarehouseSession::open(&config));
+    let mut session = match session {
         Ok(session) => session,
         Err(error) => return (Outcome::Refused, error.to_string()),
     };

@@ -55,7 +55,7 @@ fn untrusted_certificates_are_explained() {
             &right,
             format!("verify-full&sslrootcert={namesake}"),
             "signed by an unknown authority; give the certificate of that authority as sslrootcert=FILE or --ca-bundle \
-             FILE; sslmode=require without sslrootcert accepts any certificate",
+             FILE; only the certificates in ",
         ),
         (
             &right,
@@ -66,7 +66,7 @@ fn untrusted_certificates_are_explained() {
         (
             &right,
             "verify-ca".to_owned(),
-            "signed by an unknown authority",
+            "sslmode=verify-ca requires sslrootcert",
         ),
         (
             &right,

@@ -108,10 +108,8 @@ fn assert_refused(database: &TestDatabase, parameters: &str, words: &[&str]) {
 fn direct_negotiation_begins_with_the_handshake() {
     let direct = "sslmode=require&sslnegotiation=direct";
     let database = start_terminator(Beginning::Direct);
-    let session = WarehouseSession::open(&config(
-        &Home::new(),
-        &url(&database, &database.user, direct),
-    ));
+    let direct_url = url(&database, &database.user, direct);
+    let session = WarehouseSession::open(&config(&Home::new(), &direct_url).unwrap());
     let mut session = session.unwrap();
     let rows = session.query("SELECT 1").unwrap();
     assert_eq!(rows, [[Some("1".to_owned())]]);
@@ -148,7 +146,7 @@ fn direct_negotiation_begins_with_the_handshake() {
 fn cut_connection_is_explained() {
     let database = start_terminator(Beginning::Request);
     let url = url(&database, &database.user, "sslmode=require");
-    let mut session = WarehouseSession::open(&config(&Home::new(), &url)).unwrap();
+    let mut session = WarehouseSession::open(&config(&Home::new(), &url).unwrap()).unwrap();
     let error = session.query("SELECT 'cut'").unwrap_err().error.to_string();
     assert_eq!(
         error,
