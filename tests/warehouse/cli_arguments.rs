@@ -95,7 +95,7 @@ fn invalid_arguments_fail_without_connecting() {
     );
     assert_rejected(
         &["--config", "keys.cfg"],
-        &["cannot use ARN of [IAM_ROLE]", "12-digit"],
+        &["cannot use ARN in keys.cfg, line 6", "12-digit"],
     );
     let mut variable = create_tables_dry_run(&warehouse, &["--warehouse", "redshift://u@h"]);
     assert_fails(

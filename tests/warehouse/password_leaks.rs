@@ -1,6 +1,9 @@
 //! Passwords are never printed, whatever they contain and wherever they are configured.
 
+use std::path::Path;
+
 use proptest::prelude::*;
+use sparkify::jobs::ConfigFile;
 
 use crate::support::config_sources::ConfigSources;
 
@@ -46,8 +49,14 @@ proptest! {
         prop_assert_eq!(variable.resolve_password(), Some(password.clone()));
 
         let text = format!("[CLUSTER]\nHOST=h\nDB_USER=u\nDB_PASSWORD={password}\n");
-        let file = ConfigSources::default().with_file(&text);
-        prop_assert!(!all_output(&file).contains(&core));
+        match ConfigFile::parse(Path::new("dwh.cfg"), &text) {
+            Ok(file) => {
+                let file = ConfigSources { file: Some(file), ..ConfigSources::default() };
+                prop_assert!(!all_output(&file).contains(&core));
+            }
+            // A part of the password looks like a comment.
+            Err(error) => prop_assert!(!format!("{error} {error:?}").contains(&core)),
+        }
     }
 
     #[test]
