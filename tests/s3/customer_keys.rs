@@ -79,8 +79,9 @@ fn single_encrypted_objects_are_found() {
         "--out=s3://music/out",
     ];
     run_sparkify(&server, &concat_args(&run, &[&flag])).assert_success();
+    // The object is listed, so that the response to the read tells the reason.
     let words = [
-        "cannot list s3://music/in/songs/a.json: HTTP 400",
+        "cannot read s3://music/in/songs/a.json: InvalidRequest (HTTP 400)",
         "name the file of the key with --sse-c-key-file",
     ];
     run_sparkify(&server, &run).assert_failure(1, &words);

@@ -124,7 +124,7 @@ impl FaultPlan {
         self
     }
 
-    /// Limits the keys in a page of a listing, whatever limit the request has.
+    /// Limits the keys in a page of a listing, whatever limit the request has. With 0, only the first page is empty.
     pub fn with_page_size(mut self, keys: i32) -> Self {
         self.page_size = Some(keys);
         self
