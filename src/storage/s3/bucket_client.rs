@@ -23,7 +23,7 @@ pub(super) struct BucketClient {
     pub name: String,
     /// The prefix of all keys: empty, or ending in `/`.
     pub prefix: String,
-    /// The key of the objects that are read, if they are encrypted with one of the customer.
+    /// The key of the objects that are read, if they are encrypted with a customer-provided key.
     pub customer_key: Option<CustomerKey>,
 }
 
@@ -119,7 +119,7 @@ impl BucketClient {
     pub(super) fn read_permission(&self) -> &'static str {
         match self.customer_key {
             None => "s3:GetObject",
-            Some(_) => "s3:GetObject, and the object the key of --sse-c-key-file",
+            Some(_) => "s3:GetObject, and --sse-c-key-file must hold the key of the object",
         }
     }
 

@@ -55,7 +55,7 @@ impl S3Store {
             permission: match parent.bucket.customer_key {
                 None => "s3:ListBucket and s3:GetObject",
                 Some(_) => {
-                    "s3:ListBucket and s3:GetObject, and the object the key of --sse-c-key-file"
+                    "s3:ListBucket and s3:GetObject, and --sse-c-key-file must hold the key of the object"
                 }
             },
             ..parent.bucket.list_operation(key)
@@ -97,8 +97,8 @@ impl S3Store {
         Self::with_customer_key(client, bucket, prefix, None)
     }
 
-    /// Creates the store for everything below a prefix of an input, whose objects can be encrypted with a key of the
-    /// customer.
+    /// Creates the store for everything below a prefix of an input, whose objects can be encrypted with a
+    /// customer-provided key.
     pub(crate) fn for_input(client: Arc<S3Client>, bucket: &str, prefix: &str) -> Self {
         let customer_key = client.options().customer_key.clone();
         Self::with_customer_key(client, bucket, prefix, customer_key)
