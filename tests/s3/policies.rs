@@ -106,7 +106,7 @@ fn output_needs_no_more_than_its_prefix() {
 fn plan(server: &S3Server, logs: &str) -> CommandOutput {
     let songs = "--songs=s3://lake/songs/";
     let logs = format!("--logs={logs}");
-    let out = "--out=s3://lake/out";
+    let out = "--out=absent";
     let arguments = ["run", "--quiet", "--dry-run", "--json", songs, &logs, out];
     run_sparkify(server, &arguments)
 }
@@ -124,7 +124,9 @@ fn permission_to_list_is_enough_to_find_a_single_object() {
         assert_eq!(output.json()["logs"]["objects"], objects, "{logs}");
     }
     plan(&server, "s3://lake/logs/absent.json").assert_failure(1, &["absent.json: HTTP 403"]);
-    let run = ["run", "--quiet", "--songs=s3://lake/songs/", "--out=out"];
+    let folder = tempfile::tempdir().unwrap();
+    let out = format!("--out={}", folder.path().join("out").display());
+    let run = ["run", "--quiet", "--songs=s3://lake/songs/", &out];
     let run = concat_args(&run, &["--logs=s3://lake/logs/x.json"]);
     let words = ["cannot read s3://lake/", "s3:GetObject"];
     run_sparkify(&server, &run).assert_failure(1, &words);
@@ -144,7 +146,8 @@ fn empty_page_does_not_hide_an_object() {
     assert_eq!(output.json()["logs"]["objects"], 1);
     // The file that may not be read is not taken for one that does not exist.
     let history = ["history", "--from=s3://lake/out"];
-    run_sparkify(&server, &history).assert_failure(1, &["no "]);
+    let output = run_sparkify(&server, &history).assert_success();
+    assert!(output.stdout.starts_with("no runs"), "{output:?}");
     write_file(&server.bucket("lake"), "out/latest.json", "{}");
     let words = ["cannot read s3://lake/out/latest.json", "s3:GetObject"];
     run_sparkify(&server, &history).assert_failure(1, &words);
