@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::error::Error;
@@ -23,8 +24,13 @@ pub(crate) fn ensure_can_open(needed: u64, error_prefix: &str) -> Result<(), Err
     let Some(limit) = getrlimit(Resource::Nofile).current else {
         return Ok(());
     };
-    // The directory itself is one of the entries. It cannot be read if there is no free descriptor.
-    let open = fs::read_dir("/dev/fd").map_or(limit, |entries| entries.count() as u64 - 1);
+    let open = match fs::read_dir("/dev/fd") {
+        // The directory itself is one of the entries.
+        Ok(entries) => (entries.count() as u64).saturating_sub(1),
+        Err(e) if Errno::from_io_error(&e) == Some(Errno::MFILE) => limit,
+        // A system without this directory does not tell.
+        Err(_) => 0,
+    };
     if open + needed <= limit {
         return Ok(());
     }
