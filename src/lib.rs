@@ -46,6 +46,7 @@ pub mod internals;
 pub mod jobs;
 mod model;
 pub mod observer;
+mod open_files;
 mod output;
 mod pipeline;
 mod redshift_engine;

@@ -14,7 +14,7 @@ use super::http_client::http_client;
 use super::options::AwsOptions;
 use super::profile::AwsProfile;
 use super::proxy::Proxies;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// The configuration of the SDK, and what messages say of where it comes from.
 #[derive(Debug)]
@@ -30,8 +30,9 @@ pub(crate) struct AwsConfig {
 /// Loads the AWS configuration. Command-line flags take precedence.
 ///
 /// # Errors
-/// Returns an error if the CA bundle or a proxy is invalid, or if the profile of a flag does not exist.
+/// Returns an error if a variable, the CA bundle or a proxy is invalid, or if the profile of a flag does not exist.
 pub(crate) async fn load_config(options: &AwsOptions) -> Result<AwsConfig> {
+    ensure_text_variables()?;
     let profile = AwsProfile::load(options).await;
     let proxies = Arc::new(Proxies::from_env()?);
     let http_client = http_client(&profile, &proxies)?;
@@ -63,6 +64,23 @@ pub(crate) async fn load_config(options: &AwsOptions) -> Result<AwsConfig> {
         profile,
         proxies,
     })
+}
+
+/// Returns an error that names the first variable of AWS whose value is not UTF-8, because the SDK would ignore it. The CA
+/// bundle is a path, which may have any bytes.
+fn ensure_text_variables() -> Result<()> {
+    let mut names: Vec<_> = env::vars_os()
+        .filter(|(_, value)| value.to_str().is_none())
+        .filter_map(|(name, _)| name.into_string().ok())
+        .filter(|name| name.starts_with("AWS_") && name != "AWS_CA_BUNDLE")
+        .collect();
+    names.sort();
+    match names.first() {
+        None => Ok(()),
+        Some(name) => Err(Error::usage(format!("invalid {name}"))
+            .with_reason("its value is not UTF-8 text")
+            .with_hint("correct it, or unset it")),
+    }
 }
 
 /// Returns the region of the environment or of the profile. With a custom endpoint it defaults to `us-east-1`,

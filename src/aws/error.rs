@@ -36,7 +36,8 @@ pub(crate) fn sso_login(profile: &str) -> String {
     format!("aws sso login --profile {profile}")
 }
 
-/// Returns true if the cause is that nobody logged in on this machine, or has logged out.
+/// Returns true if the cause is that nobody logged in on this machine, or has logged out. The cause must be one of an SSO
+/// provider: a web identity token can be a missing file too.
 fn is_missing_sso_token(cause: &str) -> bool {
     cause == "failed to load the cached SSO token" || cause.starts_with("No such file")
 }

@@ -23,8 +23,8 @@ enum Hosts {
 }
 
 impl NoProxy {
-    /// Parses a list: host names (a leading `.` or `*.` is optional: a name stands for all hosts below it too), addresses
-    /// and networks such as `10.0.0.0/8`, each with an optional port; `*` stands for all hosts.
+    /// Parses a list: host names (a leading `.` or `*.` is optional: a name matches all hosts below it too), addresses
+    /// and networks such as `10.0.0.0/8`, each with an optional port; `*` matches all hosts.
     pub(super) fn parse(list: &str) -> Self {
         let entries = list.split([',', ' ']).map(str::trim);
         let entries = entries.filter(|entry| !entry.is_empty());

@@ -69,7 +69,7 @@ impl AwsProfile {
     }
 
     /// Returns the profile whose SSO session provides the credentials: this one, or one that it takes its source
-    /// credentials from.
+    /// credentials from. The precedence of the settings is that of the SDK.
     pub(crate) fn sso_profile(&self) -> Option<&str> {
         let profiles = self
             .profiles
@@ -79,10 +79,18 @@ impl AwsProfile {
         // Profiles can refer to each other in a circle.
         for _ in 0..profiles.profiles().count() {
             let profile = profiles.get_profile(name)?;
-            if profile.get("sso_session").is_some() || profile.get("sso_start_url").is_some() {
-                return Some(name);
+            let has = |key| profile.get(key).is_some();
+            if has("web_identity_token_file") || has("credential_source") {
+                return None;
             }
-            name = profile.get("source_profile")?;
+            let is_source = name != self.name;
+            if is_source && has("aws_access_key_id") {
+                return None;
+            }
+            match profile.get("source_profile").filter(|_| has("role_arn")) {
+                Some(source) if source != name => name = source,
+                _ => return (has("sso_session") || has("sso_start_url")).then_some(name),
+            }
         }
         None
     }

@@ -44,8 +44,8 @@ impl Proxies {
     pub(crate) fn from_env() -> Result<Self> {
         let no_proxy = first_variable(["no_proxy", "NO_PROXY"])?;
         Ok(Self {
-            http: proxy_of(["http_proxy", "HTTP_PROXY"])?,
-            https: proxy_of(["https_proxy", "HTTPS_PROXY"])?,
+            http: read_proxy(["http_proxy", "HTTP_PROXY"])?,
+            https: read_proxy(["https_proxy", "HTTPS_PROXY"])?,
             no_proxy: no_proxy.map_or_else(NoProxy::default, |(_, list)| NoProxy::parse(&list)),
         })
     }
@@ -99,7 +99,7 @@ fn first_variable(names: [&'static str; 2]) -> Result<Option<(&'static str, Stri
     Ok(None)
 }
 
-fn proxy_of(names: [&'static str; 2]) -> Result<Option<Proxy>> {
+fn read_proxy(names: [&'static str; 2]) -> Result<Option<Proxy>> {
     let Some((variable, value)) = first_variable(names)? else {
         return Ok(None);
     };

@@ -2,15 +2,14 @@
 
 use std::time::SystemTime;
 
-use rustix::process::{Resource, getrlimit};
-
 use crate::error::{Error, Result};
+use crate::open_files::{ensure_can_open, raise_limit};
 
-/// How many files a command may need open at once, apart from connections to S3: those of the runtimes of the clients,
-/// its input and its output.
-const MIN_OPEN_FILES: u64 = 32;
+/// How many files a command may open, apart from connections to S3: those of the runtimes of the clients, its input and
+/// its output.
+const NEEDED_FILES: u64 = 32;
 
-/// Checks the clock and the limit of open files.
+/// Checks the clock and the limit of open files, which it raises if that is allowed.
 ///
 /// # Errors
 /// Returns an error that says what to change.
@@ -20,10 +19,7 @@ pub(super) fn check_machine() -> Result<()> {
             .with_reason("the clock of this machine is before 1970")
             .with_hint("set the clock"));
     }
-    match getrlimit(Resource::Nofile).current {
-        Some(limit) if limit < MIN_OPEN_FILES => Err(Error::failed("cannot start")
-            .with_reason(format!("this process may open only {limit} files at once"))
-            .with_hint("raise the limit, for example with ulimit -n 1024")),
-        _ => Ok(()),
-    }
+    raise_limit();
+    ensure_can_open(NEEDED_FILES, "cannot start")
+        .map_err(|e| e.with_hint("raise the limit, for example with ulimit -n 1024"))
 }

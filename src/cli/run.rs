@@ -205,7 +205,9 @@ impl RunArgs {
             }),
             false => None,
         };
-        let s3 = self.input_encryption.apply_to(self.s3.to_options())?;
+        let s3 = self
+            .input_encryption
+            .apply_to(self.s3.to_options(), observer)?;
         let defaults = RunConfig::new(songs, logs, self.out);
         let config = RunConfig {
             s3: self.encryption.apply_to(s3),

@@ -183,7 +183,7 @@ impl RunJob {
         redshift_input(&self.config.input)?;
         if self.config.s3.customer_key.is_some() {
             return Err(unusable_engine(
-                "COPY cannot read objects that are encrypted with a key of the customer (--sse-c-key-file)",
+                "COPY cannot read objects that are encrypted with a customer-provided key (--sse-c-key-file)",
             )
             .with_hint("leave out --engine redshift"));
         }

@@ -1,4 +1,4 @@
-//! Checks the names of buckets, and the ARNs of access points, which can stand in place of them.
+//! Checks the names of buckets, and the ARNs of access points, which can be used instead of them.
 
 /// What to write in place of the ARN of an access point, where Redshift reads.
 pub(crate) const ACCESS_POINT_ALIAS_HINT: &str =
@@ -36,7 +36,7 @@ pub(super) fn split_access_point(text: &str) -> Result<(&str, &str), String> {
         "s3-outposts" => return Err("S3 on Outposts is not supported".to_owned()),
         "s3-object-lambda" => {
             return Err(
-                "access points of S3 Object Lambda are not supported: name the access point or the bucket behind it"
+                "access points of S3 Object Lambda are not supported: name the access point or the bucket that it uses"
                     .to_owned(),
             );
         }

@@ -20,9 +20,9 @@ fn run_under(program: &str, program_args: &[&str], sandbox: &Sandbox) -> Command
 #[test]
 fn too_few_open_files_are_named() {
     let sandbox = Sandbox::with_input();
-    for limit in [5, 12, 31] {
-        let script = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
-        run_under("sh", &["-c", &script], &sandbox).assert_failure(
+    for (limit, open) in [(5, ""), (12, ""), (34, ""), (64, &*open_files(40))] {
+        let script = format!("{open} ulimit -n {limit}; exec \"$0\" \"$@\"");
+        run_under("bash", &["-c", &script], &sandbox).assert_failure(
             1,
             &[
                 &format!("cannot start: this process may open only {limit} files at once"),
@@ -30,7 +30,26 @@ fn too_few_open_files_are_named() {
             ],
         );
     }
-    run_under("sh", &["-c", "ulimit -n 32; exec \"$0\" \"$@\""], &sandbox).assert_success();
+    for script in ["ulimit -n 64", &format!("{} ulimit -n 104", open_files(40))] {
+        let script = format!("{script}; exec \"$0\" \"$@\"");
+        run_under("bash", &["-c", &script], &sandbox).assert_success();
+    }
+}
+
+/// Returns the commands of a shell that open files, which the commands after them inherit.
+fn open_files(count: usize) -> String {
+    (0..count)
+        .map(|i| format!("exec {}</dev/null;", 20 + i))
+        .collect()
+}
+
+#[test]
+fn limit_of_open_files_is_raised_if_that_is_allowed() {
+    let sandbox = Sandbox::with_input();
+    for limit in [8, 31] {
+        let script = format!("ulimit -Sn {limit}; exec \"$0\" \"$@\"");
+        run_under("bash", &["-c", &script], &sandbox).assert_success();
+    }
 }
 
 #[test]

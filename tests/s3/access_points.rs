@@ -203,6 +203,34 @@ fn access_point_at_a_custom_endpoint_is_part_of_the_host_name() {
 }
 
 #[test]
+fn hint_names_the_host_of_the_bucket_and_its_proxy() {
+    let server = server_with_input(FaultPlan::new());
+    let refused = "http://127.0.0.1:1";
+    let hosts = [
+        (
+            ARN,
+            "https://music-123456789012.s3-accesspoint.eu-west-1.amazonaws.com",
+        ),
+        ("s3://music", "https://music.s3.us-east-1.amazonaws.com"),
+        (
+            "s3://music--use1-az4--x-s3",
+            "https://music--use1-az4--x-s3.s3express-use1-az4.us-east-1.amazonaws.com",
+        ),
+    ];
+    for (bucket, host) in hosts {
+        let logs = format!("--logs={bucket}/logs/");
+        let run = ["run", "--quiet", "--songs=songs", &logs, "--out=out"];
+        let mut command = sparkify(&server, &run);
+        command
+            .current_dir(server.bucket("music"))
+            .env_remove("AWS_ENDPOINT_URL_S3")
+            .env("HTTPS_PROXY", refused);
+        let hint = format!("the proxy {refused} (HTTPS_PROXY) is reachable and connects to {host}");
+        CommandOutput::run(&mut command).assert_failure(1, &[&format!("{hint}, or")]);
+    }
+}
+
+#[test]
 fn arns_that_are_not_supported_are_usage_errors() {
     let server = server_with_input(FaultPlan::new());
     for (logs, words) in [

@@ -1,5 +1,7 @@
 //! Settings and SSO sessions of the profiles in the configuration files of the AWS command line.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -143,6 +145,35 @@ fn write_expired_token(home: &Path) {
         ".aws/sso/cache/ee0bfd2552fbd840c02cc48b6e823320543c450f.json",
         json,
     );
+}
+
+#[test]
+fn missing_web_identity_token_is_not_taken_for_a_missing_sso_session() {
+    let server = server_with_input(FaultPlan::new());
+    let home = tempfile::tempdir().unwrap();
+    let config = format!(
+        "{SSO_CONFIG}[profile web]\nrole_arn = arn:aws:iam::123456789012:role/load\n\
+         web_identity_token_file = /nonexistent/token\nsource_profile = dev\nsso_session = corp\n"
+    );
+    let mut command = run_at_home(&server, home.path(), &config);
+    let command = without_keys(&mut command).env("AWS_PROFILE", "web");
+    let words = ["unable to locate credentials: No such file"];
+    let output = CommandOutput::run(command).assert_failure(1, &words);
+    assert!(!output.stderr.contains("aws sso login"), "{output:?}");
+}
+
+#[test]
+fn variables_that_are_not_text_are_named() {
+    let server = server_with_input(FaultPlan::new());
+    let value = OsStr::from_bytes(b"5\xff");
+    for name in ["AWS_MAX_ATTEMPTS", "AWS_PROFILE", "AWS_ACCESS_KEY_ID"] {
+        let mut command = sparkify(&server, &RUN_ARGS);
+        let words = [format!(
+            "invalid {name}: its value is not UTF-8 text; correct it"
+        )];
+        CommandOutput::run(command.env(name, value)).assert_failure(2, &[&words[0]]);
+    }
+    assert_eq!(server.request_count(&RequestMatcher::any()), 0);
 }
 
 #[test]

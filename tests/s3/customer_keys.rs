@@ -1,5 +1,7 @@
-//! Input that is encrypted with a key of the customer (SSE-C).
+//! Input that is encrypted with a customer-provided key (SSE-C).
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use testkit::cli::output::CommandOutput;
@@ -13,8 +15,8 @@ use crate::support::sample_bucket::{
     RUN_ARGS, concat_args, run_sparkify, server_with_input, write_file, write_input,
 };
 
-const KEY: [u8; 32] = *b"ThisKeyMustNeverBeSeen0123456789";
-const KEY_BASE64: &str = "VGhpc0tleU11c3ROZXZlckJlU2VlbjAxMjM0NTY3ODk=";
+const KEY: [u8; 32] = *b"ThisKeyMustNeverBeSeen-123456789";
+const KEY_BASE64: &str = "VGhpc0tleU11c3ROZXZlckJlU2Vlbi0xMjM0NTY3ODk=";
 
 /// Returns a server whose songs and logs are encrypted, in the bucket `music`.
 fn server_with_encrypted_input() -> S3Server {
@@ -34,7 +36,9 @@ const ENCRYPTED_RUN: [&str; 5] = [
 /// Returns the flag for a file with these contents.
 fn key_flag(folder: &Path, contents: &[u8]) -> String {
     write_file(folder, "key", contents);
-    format!("--sse-c-key-file={}", folder.join("key").display())
+    let path = folder.join("key");
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    format!("--sse-c-key-file={}", path.display())
 }
 
 #[test]
@@ -79,8 +83,9 @@ fn single_encrypted_objects_are_found() {
         "--out=s3://music/out",
     ];
     run_sparkify(&server, &concat_args(&run, &[&flag])).assert_success();
+    // The object is listed, so that the response to the read tells the reason.
     let words = [
-        "cannot list s3://music/in/songs/a.json: HTTP 400",
+        "cannot read s3://music/in/songs/a.json: InvalidRequest (HTTP 400)",
         "name the file of the key with --sse-c-key-file",
     ];
     run_sparkify(&server, &run).assert_failure(1, &words);
@@ -100,13 +105,13 @@ fn missing_wrong_and_needless_keys_have_hints() {
     let words = [
         "cannot read s3://music/in/",
         "AccessDenied (HTTP 403)",
-        "s3:GetObject, and the object the key of --sse-c-key-file",
+        "s3:GetObject, and --sse-c-key-file must hold the key of the object",
     ];
     run_sparkify(&server, &concat_args(&ENCRYPTED_RUN, &[&flag])).assert_failure(1, &words);
     let plain = server_with_input(FaultPlan::new());
     let words = [
         "cannot read s3://music/",
-        "the object is not encrypted with a key of the customer (SSE-C): leave out --sse-c-key-file",
+        "the object is not encrypted with a customer-provided key (SSE-C): leave out --sse-c-key-file",
     ];
     run_sparkify(&plain, &concat_args(&RUN_ARGS, &[&flag])).assert_failure(1, &words);
 }
@@ -132,6 +137,40 @@ fn invalid_key_files_are_refused_before_any_request() {
 }
 
 #[test]
+fn text_of_a_shorter_key_is_not_taken_for_a_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server_with_encrypted_input();
+    // A key of 24 bytes.
+    let flag = key_flag(folder.path(), b"VGhpc0tleU11c3ROZXZlckJlU2Vlbg+/");
+    let words = [
+        "/key: it has 32 characters of base64 text, which are a key of 24 bytes",
+        "encode a key of 32 bytes",
+    ];
+    let output = run_sparkify(&server, &concat_args(&ENCRYPTED_RUN, &[&flag]));
+    let output = output.assert_failure(2, &words);
+    assert!(!output.stderr.contains("VGhpc0"), "{output:?}");
+    assert_eq!(server.request_count(&RequestMatcher::any()), 0);
+}
+
+#[test]
+fn key_file_that_everybody_can_read_is_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server_with_encrypted_input();
+    let flag = key_flag(folder.path(), &KEY);
+    let path = folder.path().join("key");
+    for (mode, is_warned) in [(0o644, true), (0o640, false)] {
+        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        let output = run_sparkify(&server, &concat_args(&ENCRYPTED_RUN, &[&flag]));
+        assert_eq!(output.code, Some(0), "{output:?}");
+        let warning = format!(
+            "the key in {0} is readable by every user of this machine; run chmod 600 {0}",
+            path.display()
+        );
+        assert_eq!(output.stderr.contains(&warning), is_warned, "{output:?}");
+    }
+}
+
+#[test]
 fn key_is_refused_where_it_cannot_be_used() {
     let folder = tempfile::tempdir().unwrap();
     let server = server_with_encrypted_input();
@@ -150,8 +189,9 @@ fn key_is_refused_where_it_cannot_be_used() {
         "--warehouse=redshift://etl@127.0.0.1:1/music",
     ];
     let redshift = concat_args(&ENCRYPTED_RUN, &engine);
-    let words =
-        ["cannot use --engine redshift: COPY cannot read objects that are encrypted with a key"];
+    let words = [
+        "cannot use --engine redshift: COPY cannot read objects that are encrypted with a customer-provided key",
+    ];
     run_sparkify(&server, &concat_args(&redshift, &[&flag])).assert_failure(2, &words);
     // Whoever listens on the way to another machine would read the key.
     let mut command = sparkify(&server, &concat_args(&ENCRYPTED_RUN, &[&flag]));

@@ -1,5 +1,6 @@
 //! Permissions that are limited to prefixes: what a policy as people write it must be enough for.
 
+use testkit::cli::output::CommandOutput;
 use testkit::s3_server::faults::FaultPlan;
 use testkit::s3_server::policy::Policy;
 use testkit::s3_server::request::{RequestMatcher, S3Operation};
@@ -101,23 +102,66 @@ fn output_needs_no_more_than_its_prefix() {
     );
 }
 
+/// Returns a plan of a run with these logs, which lists the input only.
+fn plan(server: &S3Server, logs: &str) -> CommandOutput {
+    let songs = "--songs=s3://lake/songs/";
+    let logs = format!("--logs={logs}");
+    let out = "--out=absent";
+    let arguments = ["run", "--quiet", "--dry-run", "--json", songs, &logs, out];
+    run_sparkify(server, &arguments)
+}
+
 #[test]
-fn denied_object_is_not_taken_for_an_empty_folder() {
-    let policy = Policy::new().allow_list("lake", "logs/*");
+fn permission_to_list_is_enough_to_find_a_single_object() {
+    let policy = Policy::new().allow_list("lake", "logs*");
     let server = server_with_policy(policy.allow_list("lake", "songs/*"));
-    let arguments = [
-        "run",
-        "--quiet",
-        "--dry-run",
-        "--songs=s3://lake/songs",
-        "--logs=s3://lake/logs/x.json",
-        "--out=s3://lake/out",
-    ];
+    for (logs, objects) in [
+        ("s3://lake/logs/x.json", 1),
+        ("s3://lake/logs/2018-11-01", 1),
+        ("s3://lake/logs", 3),
+    ] {
+        let output = plan(&server, logs).assert_success();
+        assert_eq!(output.json()["logs"]["objects"], objects, "{logs}");
+    }
+    plan(&server, "s3://lake/logs/absent.json").assert_failure(1, &["absent.json: HTTP 403"]);
+    let folder = tempfile::tempdir().unwrap();
+    let out = format!("--out={}", folder.path().join("out").display());
+    let run = ["run", "--quiet", "--songs=s3://lake/songs/", &out];
+    let run = concat_args(&run, &["--logs=s3://lake/logs/x.json"]);
+    let words = ["cannot read s3://lake/", "s3:GetObject"];
+    run_sparkify(&server, &run).assert_failure(1, &words);
+}
+
+#[test]
+fn empty_page_does_not_hide_an_object() {
+    let policy = Policy::new()
+        .allow_list("lake", "logs*")
+        .allow_list("lake", "songs/*")
+        .allow_list("lake", "out/*");
+    let faults = FaultPlan::new().with_page_size(0).with_policy(policy);
+    let server = S3Server::with_faults(faults);
+    write_file(&server.bucket("lake"), "songs/a.json", SONG);
+    write_file(&server.bucket("lake"), "logs/x.json", EVENT);
+    let output = plan(&server, "s3://lake/logs/x.json").assert_success();
+    assert_eq!(output.json()["logs"]["objects"], 1);
+    // The file that may not be read is not taken for one that does not exist.
+    let history = ["history", "--from=s3://lake/out"];
+    let output = run_sparkify(&server, &history).assert_success();
+    assert!(output.stdout.starts_with("no runs"), "{output:?}");
+    write_file(&server.bucket("lake"), "out/latest.json", "{}");
+    let words = ["cannot read s3://lake/out/latest.json", "s3:GetObject"];
+    run_sparkify(&server, &history).assert_failure(1, &words);
+}
+
+#[test]
+fn object_that_may_not_be_listed_or_read_is_not_taken_for_an_empty_folder() {
+    let policy = Policy::new().allow_list("lake", "logs/x.json/");
+    let server = server_with_policy(policy.allow_list("lake", "songs/*"));
     let words = [
         "cannot list s3://lake/logs/x.json: HTTP 403",
         "s3:ListBucket and s3:GetObject",
     ];
-    run_sparkify(&server, &arguments).assert_failure(1, &words);
+    plan(&server, "s3://lake/logs/x.json").assert_failure(1, &words);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use tempfile::TempDir;
+use testkit::cli::command::with_clean_env;
 use testkit::cli::output::CommandOutput;
 use testkit::s3_server::faults::FaultPlan;
 use testkit::s3_server::request::{RecordedRequest, RequestMatcher, S3Operation};
@@ -46,6 +47,30 @@ fn signing_scope(request: &RecordedRequest) -> (String, String) {
     let mut parts = credential.split('/');
     let access_key = parts.next().unwrap();
     (parts.nth(1).unwrap().to_owned(), access_key.to_owned())
+}
+
+/// Returns a run with these limits of open files, as arguments of `ulimit`.
+fn run_with_limit(server: &S3Server, limit: &str, requests: &str) -> CommandOutput {
+    let script = format!("ulimit {limit}; exec \"$0\" \"$@\"");
+    let run = sparkify(server, &concat_args(&RUN_ARGS, &["--requests", requests]));
+    let mut command = with_clean_env(Command::new("bash"));
+    command.args(["-c", &script]).arg(run.get_program());
+    command.args(run.get_args()).envs(server.env_vars());
+    CommandOutput::run(&mut command)
+}
+
+#[test]
+fn connections_need_as_many_open_files() {
+    let server = server_with_input(FaultPlan::new());
+    let words = [
+        "cannot use S3: this process may open only 100 files at once",
+        "160 more are needed; lower --requests, or raise the limit",
+    ];
+    run_with_limit(&server, "-n 100", "64").assert_failure(1, &words);
+    assert_eq!(server.request_count(&RequestMatcher::any()), 0);
+    run_with_limit(&server, "-n 100", "30").assert_success();
+    // The soft limit is raised.
+    run_with_limit(&server, "-Sn 40", "64").assert_success();
 }
 
 /// Runs with more rejects than one PUT request takes.

@@ -1,6 +1,8 @@
 //! Command-line arguments: the precedence of arguments, environment and config file, and the validation of
 //! IAM roles.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::process::Command;
 
 use sparkify::jobs::IamRole;
@@ -156,5 +158,22 @@ fn invalid_iam_role_is_rejected() {
     ] {
         let why = text.parse::<IamRole>().unwrap_err();
         assert!(!why.contains("planted"), "{why}");
+    }
+}
+
+#[test]
+fn variables_that_are_not_text_are_named() {
+    let warehouse = TestWarehouse::without_tables(WarehouseKind::Postgres);
+    let value = OsStr::from_bytes(b"planted\xff");
+    let url = ["--warehouse", "redshift://h"];
+    for (name, arguments) in [
+        ("SPARKIFY_WAREHOUSE", &[][..]),
+        ("SPARKIFY_IAM_ROLE", &["--warehouse", "redshift://u@h"]),
+        ("PGUSER", &url),
+        ("PGPASSWORD", &url),
+    ] {
+        let mut command = create_tables_dry_run(&warehouse, arguments);
+        let words = format!("invalid {name}: its value is not UTF-8 text; correct it");
+        assert_fails(command.env(name, value), 2, &[&words]);
     }
 }

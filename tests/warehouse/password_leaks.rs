@@ -55,7 +55,10 @@ proptest! {
                 prop_assert!(!all_output(&file).contains(&core));
             }
             // A part of the password looks like a comment.
-            Err(error) => prop_assert!(!format!("{error} {error:?}").contains(&core)),
+            Err(error) => {
+                let shown = format!("{error} {error:?}");
+                prop_assert!(!shown.contains(&core), "{}", shown);
+            }
         }
     }
 

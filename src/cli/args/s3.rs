@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::aws::AwsOptions;
 use crate::cli::usage_error::no_effect;
 use crate::error::Result;
+use crate::observer::Observer;
 use crate::storage::Location;
 use crate::storage::s3::{CustomerKey, Encryption, S3Options};
 
@@ -68,7 +69,7 @@ pub(crate) struct EncryptionArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "S3")]
 pub(crate) struct InputEncryptionArgs {
-    /// File with the SSE-C key of the input
+    /// File with the customer-provided key (SSE-C)
     ///
     /// The 32 bytes of the key with which the song and log objects in S3 are encrypted, or their base64
     /// text. The output is not encrypted with it.
@@ -90,14 +91,24 @@ impl InputEncryptionArgs {
         }
     }
 
-    /// Returns `options` with the key in the file.
+    /// Returns `options` with the key in the file, and warns if every user of the machine can read it.
     ///
     /// # Errors
     /// Returns an error if the file cannot be read or holds no key.
-    pub(crate) fn apply_to(&self, options: S3Options) -> Result<S3Options> {
-        let key = self.sse_c_key_file.as_deref().map(CustomerKey::read);
+    pub(crate) fn apply_to(
+        &self,
+        options: S3Options,
+        observer: &dyn Observer,
+    ) -> Result<S3Options> {
+        let mut warnings = Vec::new();
+        let path = self.sse_c_key_file.as_deref();
+        let key = path.map(|path| CustomerKey::read(path, &mut warnings));
+        let customer_key = key.transpose()?;
+        for warning in &warnings {
+            observer.warn(warning);
+        }
         Ok(S3Options {
-            customer_key: key.transpose()?,
+            customer_key,
             ..options
         })
     }

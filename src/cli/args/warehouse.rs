@@ -1,6 +1,7 @@
 //! Arguments about the warehouse: the connection, and the role with which Redshift reads a bucket.
 
-use std::env;
+use std::cell::RefCell;
+use std::env::{self, VarError};
 use std::path::PathBuf;
 
 use crate::cli::usage_error::no_effect;
@@ -83,12 +84,17 @@ impl WarehouseArgs {
         observer: &dyn Observer,
     ) -> Result<ResolvedWarehouse> {
         let mut warnings = Vec::new();
-        let env = |name: &str| match env::var(name).ok() {
+        let not_text = RefCell::new(None);
+        let env = |name: &str| match env::var(name) {
             // As for libpq, the home directory does not depend on the environment.
-            home if name == "HOME" && home.as_deref().unwrap_or_default().is_empty() => {
-                env::home_dir().and_then(|home| home.into_os_string().into_string().ok())
+            Ok(home) if name == "HOME" && home.is_empty() => home_dir(),
+            Err(VarError::NotPresent) if name == "HOME" => home_dir(),
+            Ok(value) => Some(value),
+            Err(VarError::NotPresent) => None,
+            Err(VarError::NotUnicode(_)) => {
+                not_text.borrow_mut().get_or_insert(name.to_owned());
+                None
             }
-            value => value,
         };
         let file = self.config.as_deref();
         let file = file
@@ -98,17 +104,20 @@ impl WarehouseArgs {
             url: self.warehouse.as_deref(),
             ca_bundle: self.ca_bundle.as_deref(),
         };
-        let connection = ConnectionConfig::resolve(flags, file.as_ref(), env, &mut warnings)?;
-        let warehouse = match connection {
+        let connection = ConnectionConfig::resolve(flags, file.as_ref(), env, &mut warnings);
+        ensure_text_variables(&not_text)?;
+        let warehouse = match connection? {
             None => None,
             Some(connection) => {
                 let role_flag = role.and_then(|role| role.iam_role.clone());
                 if role_flag.is_some() && connection.dialect == Dialect::Postgres {
                     return Err(no_effect("--iam-role", "the warehouse is PostgreSQL"));
                 }
+                let iam_role = resolve_iam_role(role_flag, file.as_ref(), env);
+                ensure_text_variables(&not_text)?;
                 Some(WarehouseConfig {
                     connection,
-                    iam_role: resolve_iam_role(role_flag, file.as_ref(), env)?,
+                    iam_role: iam_role?,
                 })
             }
         };
@@ -122,10 +131,25 @@ impl WarehouseArgs {
     }
 }
 
+fn home_dir() -> Option<String> {
+    env::home_dir()?.into_os_string().into_string().ok()
+}
+
 impl IamRoleArgs {
     /// Returns true if the flag is given.
     pub(crate) fn is_given(&self) -> bool {
         self.iam_role.is_some()
+    }
+}
+
+/// Returns an error that names the variable that is set but not UTF-8, if there is one: without it, the connection would
+/// be another one.
+fn ensure_text_variables(not_text: &RefCell<Option<String>>) -> Result<()> {
+    match &*not_text.borrow() {
+        None => Ok(()),
+        Some(name) => Err(Error::usage(format!("invalid {name}"))
+            .with_reason("its value is not UTF-8 text")
+            .with_hint("correct it, or unset it")),
     }
 }
 
@@ -161,7 +185,8 @@ impl ResolvedWarehouse {
     pub(crate) fn require(self) -> Result<WarehouseConfig> {
         self.warehouse.ok_or_else(|| {
             Error::usage("no warehouse is named").with_hint(
-                "give --warehouse URL, set SPARKIFY_WAREHOUSE, or add [CLUSTER] to the --config file",
+                "give --warehouse URL (postgres:// alone takes PGHOST, PGSERVICE and the like), set SPARKIFY_WAREHOUSE, or add \
+                 [CLUSTER] to the --config file",
             )
         })
     }

@@ -23,7 +23,7 @@ pub(super) struct BucketClient {
     pub name: String,
     /// The prefix of all keys: empty, or ending in `/`.
     pub prefix: String,
-    /// The key of the objects that are read, if they are encrypted with one of the customer.
+    /// The key of the objects that are read, if they are encrypted with a customer-provided key.
     pub customer_key: Option<CustomerKey>,
 }
 
@@ -119,7 +119,7 @@ impl BucketClient {
     pub(super) fn read_permission(&self) -> &'static str {
         match self.customer_key {
             None => "s3:GetObject",
-            Some(_) => "s3:GetObject, and the object the key of --sse-c-key-file",
+            Some(_) => "s3:GetObject, and --sse-c-key-file must hold the key of the object",
         }
     }
 
@@ -129,6 +129,47 @@ impl BucketClient {
             error_prefix: "cannot list",
             url: self.url(prefix),
             permission: "s3:ListBucket",
+        }
+    }
+
+    /// Returns the object with this key if a listing has it. Must not be called for a directory bucket, which cannot list
+    /// by a key.
+    ///
+    /// # Errors
+    /// Returns an error if the key cannot be listed.
+    pub(super) async fn list_object(&self, key: &str) -> Result<Option<Object>> {
+        let mut token = None;
+        loop {
+            // Of all keys that begin with the key, the key itself comes first.
+            let mut page = self
+                .list_page(key, ListMode::Recursive, token.clone(), Some(1))
+                .await?;
+            if !page.objects.is_empty() {
+                let (first, object) = page.objects.swap_remove(0);
+                return Ok((first == key).then_some(object));
+            }
+            token = self.next_page_token(key, &page, token)?;
+            if token.is_none() {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Returns where the page after `page` begins, or `None` if it is the last one. `token` is where the page began.
+    ///
+    /// # Errors
+    /// Returns an error if there is a next page, and the server does not tell where it begins.
+    pub(super) fn next_page_token(
+        &self,
+        prefix: &str,
+        page: &ListedPage,
+        token: Option<String>,
+    ) -> Result<Option<String>> {
+        match &page.next_token {
+            None if !page.is_truncated => Ok(None),
+            Some(next) if Some(next) != token.as_ref() => Ok(Some(next.clone())),
+            _ => Err(Error::failed(format!("cannot list {}", self.url(prefix)))
+                .with_reason("the server does not say where the rest of the listing begins")),
         }
     }
 

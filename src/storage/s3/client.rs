@@ -21,7 +21,7 @@ use aws_sdk_s3::types::RequestPayer;
 use tokio::sync::Semaphore;
 use tracing::Instrument;
 
-use super::endpoint::{custom_endpoint, is_unencrypted};
+use super::endpoint::{Endpoints, custom_endpoint, is_unencrypted};
 use super::error::{FailedRequest, OperationContext, RequestError};
 use super::error_hints::ErrorHints;
 use super::options::S3Options;
@@ -30,8 +30,12 @@ use crate::aws::config::{is_non_empty, load_config};
 use crate::aws::credentials::check_credentials;
 use crate::aws::profile::AwsProfile;
 use crate::error::{Error, Result};
+use crate::open_files::ensure_can_open;
 use crate::retry::{RetryPolicy, log_failed_attempt};
 use crate::storage::bucket_name::is_access_point_arn;
+
+/// How many files a run with S3 opens beside its connections for reads and as many for writes.
+const NEEDED_FILES: u64 = 32;
 
 /// How requests are retried, unless `AWS_MAX_ATTEMPTS` is set.
 const RETRY_POLICY: RetryPolicy = RetryPolicy {
@@ -73,6 +77,10 @@ impl S3Client {
     pub(crate) fn new(options: &S3Options) -> Result<Self> {
         let config_error =
             |reason: &dyn std::fmt::Display| Error::failed("cannot use S3").with_reason(reason);
+        let connections = 2 * options.max_concurrent_requests as u64;
+        ensure_can_open(connections + NEEDED_FILES, "cannot use S3").map_err(|e| {
+            e.with_hint("lower --requests, or raise the limit, for example with ulimit -n 4096")
+        })?;
         let runtime = AwsRuntime::start("s3").map_err(|e| config_error(&e))?;
         let config = runtime.block_on(load_config(&options.aws))?;
         let max_attempts = max_attempts(&config.profile)?;
@@ -128,14 +136,12 @@ impl S3Client {
                 &config.profile,
             ))?;
         }
-        let endpoint =
-            custom_endpoint.unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com"));
         let hints = ErrorHints {
-            proxy: config
-                .proxies
-                .proxy_for(&endpoint)
-                .map(|proxy| proxy.name.clone()),
-            endpoint,
+            endpoints: Endpoints {
+                custom: custom_endpoint,
+                region: region.to_string(),
+                proxies: config.proxies,
+            },
             sso_profile: config.profile.sso_profile().map(str::to_owned),
             no_sign_request: options.aws.no_sign_request,
             request_payer: options.request_payer,

@@ -1,11 +1,73 @@
-//! Finds and checks a custom endpoint, such as that of a MinIO server.
+//! Finds and checks a custom endpoint, such as that of a MinIO server, and finds the endpoint of each bucket.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use aws_config::SdkConfig;
+use aws_sdk_s3::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
 use aws_types::service_config::ServiceConfigKey;
 use url::{Host, Url};
 
 use crate::aws::AwsOptions;
+use crate::aws::proxy::{Proxies, ProxyName};
 use crate::error::{Error, Result};
+use crate::storage::bucket_name::{is_access_point_arn, split_access_point};
+
+/// The endpoints of buckets and access points, and the proxies in front of them.
+#[derive(Debug)]
+pub(super) struct Endpoints {
+    /// The custom endpoint, if there is one.
+    pub custom: Option<String>,
+    /// The configured region.
+    pub region: String,
+    /// The proxies.
+    pub proxies: Arc<Proxies>,
+}
+
+impl Endpoints {
+    /// Returns the endpoint to which requests for an `s3://` URL go.
+    pub(super) fn endpoint_for(&self, url: &str) -> String {
+        let path = url.strip_prefix("s3://").unwrap_or(url);
+        let bucket = match split_access_point(path) {
+            Ok((arn, _)) => arn,
+            Err(_) => path.split('/').next().unwrap_or_default(),
+        };
+        match &self.custom {
+            Some(custom) if !is_access_point_arn(bucket) => custom.clone(),
+            _ => self
+                .resolve(bucket)
+                .unwrap_or_else(|| format!("https://s3.{}.amazonaws.com", self.region)),
+        }
+    }
+
+    /// Returns the name of the proxy in front of an endpoint, if there is one.
+    pub(super) fn proxy_for(&self, endpoint: &str) -> Option<ProxyName> {
+        let proxy = self.proxies.proxy_for(endpoint)?;
+        Some(proxy.name.clone())
+    }
+
+    /// Returns the endpoint that the SDK uses for a bucket.
+    fn resolve(&self, bucket: &str) -> Option<String> {
+        let params = Params::builder()
+            .bucket(bucket)
+            .region(&self.region)
+            .set_endpoint(self.custom.clone())
+            .use_arn_region(true)
+            .build()
+            .ok()?;
+        let resolver = DefaultResolver::new();
+        let endpoint = pin!(resolver.resolve_endpoint(&params));
+        // The resolver waits for nothing.
+        match endpoint.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(endpoint)) => {
+                let url = Url::parse(endpoint.url()).ok()?;
+                Some(url.origin().ascii_serialization())
+            }
+            _ => None,
+        }
+    }
+}
 
 /// Returns the custom endpoint from flag, environment or profile, if there is one.
 ///

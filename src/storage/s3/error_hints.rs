@@ -1,5 +1,6 @@
 //! Tells what to do about a failed request, by what is known of the connection.
 
+use super::endpoint::Endpoints;
 use super::error::{ErrorResponse, OperationContext, RequestError};
 use crate::aws::error::{no_credentials_hint, no_credentials_reason, sso_login};
 use crate::aws::proxy::ProxyName;
@@ -8,10 +9,8 @@ use crate::error::Error;
 /// What hints say of the connection.
 #[derive(Debug)]
 pub(crate) struct ErrorHints {
-    /// The endpoint.
-    pub endpoint: String,
-    /// The proxy in front of it.
-    pub proxy: Option<ProxyName>,
+    /// The endpoints, and the proxies in front of them.
+    pub endpoints: Endpoints,
     /// The profile whose SSO session provides the credentials.
     pub sso_profile: Option<String>,
     /// Whether requests have no signature.
@@ -47,8 +46,10 @@ impl ErrorHints {
     fn hint(&self, error: &RequestError, operation: &OperationContext) -> Option<String> {
         Some(match error {
             RequestError::Response(response) => return self.response_hint(response, operation),
-            RequestError::Transport(_) | RequestError::TimedOut(_) => self.connection_hint(),
-            RequestError::ProxyAuthentication => match &self.proxy {
+            RequestError::Transport(_) | RequestError::TimedOut(_) => {
+                self.connection_hint(operation)
+            }
+            RequestError::ProxyAuthentication => match self.connection(operation).1 {
                 Some(proxy) => format!("check user and password of the proxy {proxy}"),
                 None => "check user and password of the proxy".to_owned(),
             },
@@ -60,9 +61,16 @@ impl ErrorHints {
         })
     }
 
-    fn connection_hint(&self) -> String {
-        let endpoint = &self.endpoint;
-        match &self.proxy {
+    /// Returns the endpoint of an operation, and the proxy in front of it.
+    fn connection(&self, operation: &OperationContext) -> (String, Option<ProxyName>) {
+        let endpoint = self.endpoints.endpoint_for(&operation.url);
+        let proxy = self.endpoints.proxy_for(&endpoint);
+        (endpoint, proxy)
+    }
+
+    fn connection_hint(&self, operation: &OperationContext) -> String {
+        let (endpoint, proxy) = self.connection(operation);
+        match proxy {
             Some(proxy) => format!(
                 "check that the proxy {proxy} is reachable and connects to {endpoint}, or add the host to NO_PROXY"
             ),
@@ -150,20 +158,20 @@ impl ErrorHints {
     }
 }
 
-/// Returns what to do about an object that is encrypted with a key of the customer and read without one, or the other way
+/// Returns what to do about an object that is encrypted with a customer-provided key and read without one, or the other way
 /// round.
 fn customer_key_hint(response: &ErrorResponse) -> Option<&'static str> {
     let refers_to = |words| response.message.contains(words);
     match (response.code.as_str(), response.status) {
         // The response to a HEAD has no body that tells the reason.
         ("", 400) => Some(
-            "if the object is encrypted with a key of the customer (SSE-C), name the file of the key with --sse-c-key-file",
+            "if the object is encrypted with a customer-provided key (SSE-C), name the file of the key with --sse-c-key-file",
         ),
         ("InvalidRequest", _) if refers_to("form of Server Side Encryption") => Some(
-            "the object is encrypted with a key of the customer (SSE-C): name the file of the key with --sse-c-key-file",
+            "the object is encrypted with a customer-provided key (SSE-C): name the file of the key with --sse-c-key-file",
         ),
         ("InvalidRequest", _) if refers_to("encryption parameters are not applicable") => Some(
-            "the object is not encrypted with a key of the customer (SSE-C): leave out --sse-c-key-file, or read such objects in \
+            "the object is not encrypted with a customer-provided key (SSE-C): leave out --sse-c-key-file, or read such objects in \
              a run of their own",
         ),
         _ => None,

@@ -18,7 +18,7 @@ pub struct S3Options {
     pub encryption: Option<ServerSideEncryption>,
     /// KMS key for that encryption.
     pub kms_key_id: Option<String>,
-    /// Key of the objects that are read as input, if they are encrypted with a key of the customer (SSE-C).
+    /// Key of the objects that are read as input, if they are encrypted with a customer-provided key (SSE-C).
     pub customer_key: Option<CustomerKey>,
     /// Maximum number of concurrent read requests, and as many writes. At least 1.
     pub max_concurrent_requests: usize,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aws_sdk_s3::error::{ConnectorError, SdkError};
 use aws_sdk_s3::primitives::DateTime;
-use aws_sdk_s3::types::{Delete, ObjectIdentifier};
+use aws_sdk_s3::types::{Delete, Object, ObjectIdentifier};
 
 use super::bucket_client::{BucketClient, object_version};
 use super::client::S3Client;
@@ -37,8 +37,8 @@ impl S3Store {
     /// Opens the store for a location to read from: the object with exactly this key if there is one,
     /// otherwise everything below the prefix.
     ///
-    /// The object is asked for by its key, and listings name the folder with its slash, so that permission to list
-    /// `logs/*` is enough.
+    /// The object is requested by its key, and listings name the folder with its slash, so that permission to list
+    /// `logs/*` is enough. If the object may not be read, permission to list its key is enough to find it.
     ///
     /// # Errors
     /// Returns an error if the prefix cannot be listed.
@@ -55,22 +55,25 @@ impl S3Store {
             permission: match parent.bucket.customer_key {
                 None => "s3:ListBucket and s3:GetObject",
                 Some(_) => {
-                    "s3:ListBucket and s3:GetObject, and the object the key of --sse-c-key-file"
+                    "s3:ListBucket and s3:GetObject, and --sse-c-key-file must hold the key of the object"
                 }
             },
             ..parent.bucket.list_operation(key)
         };
         let object = match client.block_on(parent.bucket.head_object(&operation, key)) {
-            // An empty object can mark a folder.
-            Ok(object) => object.filter(|object| object.size() != Some(0)),
+            Ok(object) => object,
             // The response to a HEAD has no body that tells the reason, and 403 can mean that there is no such object.
             Err(failed) if failed.error.is_final_response() => {
-                folder.ensure_not_empty(|| client.to_error(&operation, &failed))?;
-                None
+                let listed = parent.find_listed(key);
+                if listed.is_none() {
+                    folder.ensure_not_empty(|| client.to_error(&operation, &failed))?;
+                }
+                listed
             }
             Err(failed) => return Err(client.to_error(&operation, &failed)),
         };
-        let Some(object) = object else {
+        // An empty object can mark a folder.
+        let Some(object) = object.filter(|object| object.size() != Some(0)) else {
             return Ok(folder);
         };
         Ok(Self {
@@ -94,8 +97,8 @@ impl S3Store {
         Self::with_customer_key(client, bucket, prefix, None)
     }
 
-    /// Creates the store for everything below a prefix of an input, whose objects can be encrypted with a key of the
-    /// customer.
+    /// Creates the store for everything below a prefix of an input, whose objects can be encrypted with a
+    /// customer-provided key.
     pub(crate) fn for_input(client: Arc<S3Client>, bucket: &str, prefix: &str) -> Self {
         let customer_key = client.options().customer_key.clone();
         Self::with_customer_key(client, bucket, prefix, customer_key)
@@ -129,6 +132,15 @@ impl S3Store {
         }
     }
 
+    /// Returns the object with this key of the bucket if a listing has it. A listing that is denied tells nothing.
+    fn find_listed(&self, key: &str) -> Option<Object> {
+        let bucket = &self.bucket;
+        if bucket.is_directory_bucket() {
+            return None;
+        }
+        bucket.client.block_on(bucket.list_object(key)).ok()?
+    }
+
     /// Returns true if a listing shows that there is no object with this key in the bucket. If the permission to list it
     /// is limited to prefixes, S3 denies to read an object that does not exist.
     fn is_absent(&self, key: &str) -> bool {
@@ -136,10 +148,8 @@ impl S3Store {
         if bucket.is_directory_bucket() {
             return false;
         }
-        // Of all keys that begin with the key, the key itself comes first.
-        let page = bucket.list_page(key, ListMode::Recursive, None, Some(1));
-        let page = bucket.client.block_on(page);
-        page.is_ok_and(|page| page.objects.first().is_none_or(|(first, _)| first != key))
+        let listed = bucket.client.block_on(bucket.list_object(key));
+        listed.is_ok_and(|object| object.is_none())
     }
 
     fn operation(
@@ -191,18 +201,10 @@ impl Store for S3Store {
             listing
                 .common_prefixes
                 .extend(prefixes.filter_map(|prefix| relative(prefix)));
-            let next_token = page.next_token;
-            if next_token.is_none() && !page.is_truncated {
+            continuation_token = bucket.next_page_token(&full_prefix, &page, continuation_token)?;
+            if continuation_token.is_none() {
                 return Ok(listing);
             }
-            if next_token.is_none() || next_token == continuation_token {
-                return Err(
-                    Error::failed(format!("cannot list {}", bucket.url(&full_prefix))).with_reason(
-                        "the server does not say where the rest of the listing begins",
-                    ),
-                );
-            }
-            continuation_token = next_token;
         }
     }
 

@@ -248,6 +248,7 @@ pub(super) const PARAMETERS: &[ParameterSpec] = &[
         &[],
         "is not supported in a URL; use PGSERVICEFILE",
     ),
+    only("ssl", None, &[], "is not supported; use sslmode"),
     // Supabase appends it for clients that have to avoid named prepared statements.
     only(
         "pgbouncer",

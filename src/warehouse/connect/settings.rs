@@ -70,19 +70,14 @@ pub(super) fn invalid(source: &ValueSource, reason: &str) -> Error {
 }
 
 fn unknown_parameter(name: &str, source: &ValueSource) -> Error {
-    // Anything else is not a name, but may be a part of a password.
-    let is_name = name
-        .bytes()
-        .all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-    if !is_name {
-        return invalid(source, "unknown parameter")
-            .with_hint("write & and = in a value as %26 and %3D");
-    }
     let names = PARAMETERS.iter().map(|spec| spec.name);
     let error = invalid(source, &format!("unknown parameter '{name}'"));
-    match similar_name(name, names) {
-        Some(similar) => error.with_hint(format!("did you mean {similar}?")),
-        None => error.with_hint("it must be a connection parameter of libpq"),
+    match (similar_name(name, names), source) {
+        (Some(similar), _) => error.with_hint(format!("did you mean {similar}?")),
+        (None, ValueSource::FileLine { .. }) => {
+            error.with_hint("write NAME=VALUE without blanks, NAME as libpq has it")
+        }
+        (None, _) => error.with_hint("it must be a connection parameter of libpq"),
     }
 }
 
@@ -121,7 +116,14 @@ impl Settings {
     /// Returns an error if there is no such parameter, or it is not supported.
     pub(super) fn set_named(&mut self, name: &str, value: &str, source: ValueSource) -> Result<()> {
         let Some(spec) = find_parameter(name) else {
-            return Err(unknown_parameter(name, &source));
+            // After a password, an unknown name may be the rest of it.
+            let secrets = [Parameter::Password, Parameter::KeyPassword];
+            let follows_secret = secrets.iter().any(|secret| self.0.contains_key(secret));
+            return Err(match follows_secret {
+                true => invalid(&source, "unknown parameter after a password")
+                    .with_hint("write & in the password as %26"),
+                false => unknown_parameter(name, &source),
+            });
         };
         // As in libpq, an empty value leaves the parameter unset.
         match value.is_empty() {

@@ -197,7 +197,7 @@ fn rejected_credentials_error_has_hint() {
 }
 
 #[test]
-fn wrong_secret_key_fails_on_first_request() {
+fn wrong_secret_key_fails_without_retry() {
     let server = server_with_input(FaultPlan::new());
     let words = [
         CANNOT_LIST,
@@ -209,7 +209,8 @@ fn wrong_secret_key_fails_on_first_request() {
         1,
         &words,
     );
-    assert_eq!(server.request_count(&RequestMatcher::any()), 2);
+    // The object, its key and the folder.
+    assert_eq!(server.request_count(&RequestMatcher::any()), 3);
 }
 
 #[test]

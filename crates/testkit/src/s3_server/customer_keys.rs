@@ -1,4 +1,4 @@
-//! Objects that are encrypted with a key of the customer (SSE-C): a read needs the key.
+//! Objects that are encrypted with a customer-provided key (SSE-C): a read needs the key.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;

@@ -124,7 +124,7 @@ impl FaultPlan {
         self
     }
 
-    /// Limits the keys in a page of a listing, whatever limit the request has.
+    /// Limits the keys in a page of a listing, whatever limit the request has. With 0, only the first page is empty.
     pub fn with_page_size(mut self, keys: i32) -> Self {
         self.page_size = Some(keys);
         self
@@ -147,7 +147,7 @@ impl FaultPlan {
         self.policy.as_ref()
     }
 
-    /// Encrypts the objects of a bucket below a prefix with a key of the customer.
+    /// Encrypts the objects of a bucket below a prefix with a customer-provided key.
     pub fn encrypt(mut self, prefix: &str, key: [u8; 32]) -> Self {
         self.encrypted = Some(EncryptedPrefix {
             prefix: prefix.to_owned(),
@@ -156,7 +156,7 @@ impl FaultPlan {
         self
     }
 
-    /// Returns the objects that are encrypted with a key of the customer.
+    /// Returns the objects that are encrypted with a customer-provided key.
     pub fn encrypted(&self) -> Option<&EncryptedPrefix> {
         self.encrypted.as_ref()
     }

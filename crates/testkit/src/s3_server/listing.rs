@@ -21,7 +21,8 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'/')
     .remove(b' ');
 
-/// Returns the requested page, with at most `page_size` entries.
+/// Returns the requested page, with at most `page_size` entries. If that is 0, the first page is empty, as S3 may return
+/// one, and the others are full.
 pub fn list_page(
     bucket_dir: &BucketDir,
     input: ListObjectsV2Input,
@@ -29,6 +30,15 @@ pub fn list_page(
     ignores_encoding_type: bool,
 ) -> S3Result<ListObjectsV2Output> {
     let prefix = input.prefix.as_deref().unwrap_or_default();
+    if page_size == 0 && input.continuation_token.is_none() {
+        return Ok(ListObjectsV2Output {
+            is_truncated: Some(true),
+            // Before all keys.
+            next_continuation_token: Some(encode_token("\0")),
+            ..ListObjectsV2Output::default()
+        });
+    }
+    let page_size = if page_size == 0 { 1000 } else { page_size };
     let start_after = match &input.continuation_token {
         Some(token) => Some(decode_token(token)?),
         None => input.start_after.clone(),
