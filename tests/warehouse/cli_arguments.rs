@@ -51,7 +51,7 @@ fn warehouse_comes_from_flag_environment_or_file() {
     let mut flag = create_tables_dry_run(&warehouse, &flag);
     assert!(is_redshift(flag.env("SPARKIFY_WAREHOUSE", postgres)));
 
-    let none = "no warehouse is named; give --warehouse URL, set SPARKIFY_WAREHOUSE";
+    let none = "no warehouse is named; give --warehouse URL (postgres:// alone takes PGHOST, PGSERVICE and the like)";
     assert_fails(&mut create_tables_dry_run(&warehouse, &[]), 2, &[none]);
     assert_fails(
         &mut create_tables_dry_run(&warehouse, &["--config", "empty.cfg"]),

@@ -305,10 +305,14 @@ fn invalid_setting_is_named() {
             "hostaddr is set without host",
         ),
         ("postgres://me@h/d?sslmode", "a parameter after ? has no ="),
+        (
+            "postgres://me@h/d?ssl=false",
+            "ssl is not supported; use sslmode",
+        ),
         ("postgres://me@h/d?sslmod=", "unknown parameter 'sslmod'"),
         (
             "postgres://me@h/d?password=abc&hun=ter2",
-            "unknown parameter",
+            "unknown parameter after a password; write & in the password as %26",
         ),
         ("redshift://me:word@h/d", "must not contain a password"),
         (

@@ -163,7 +163,7 @@ fn commands_connect_by_service_socket_and_list() {
     let (port, socket) = (server.port, server.dir().display());
     sandbox.write(
         "services",
-        &format!("[music]\nhost={socket}\nport={port}\ndbname={database}\nuser={SUPERUSER}\n"),
+        format!("[music]\nhost={socket}\nport={port}\ndbname={database}\nuser={SUPERUSER}\n"),
     );
     let closed = closed_address();
     for (url, service) in [

@@ -300,6 +300,7 @@ fn max_attempts(profile: &AwsProfile) -> Result<u32> {
     match text.parse() {
         Ok(attempts) if attempts > 0 => Ok(attempts),
         _ => Err(Error::usage(format!("invalid {name}"))
-            .with_reason(format!("'{text}' is not a positive integer"))),
+            .with_reason(format!("'{text}' is not a positive integer"))
+            .with_hint("set it to the number of attempts, or unset it")),
     }
 }

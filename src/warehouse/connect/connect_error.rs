@@ -3,6 +3,7 @@
 use std::error::Error as _;
 use std::io;
 
+use postgres::config::ChannelBinding;
 use postgres::error::DbError;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -71,7 +72,7 @@ impl Attempt<'_> {
             None => Explanation::without_hint(error_chain(error)),
             Some(source) => match source.downcast_ref::<io::Error>() {
                 Some(io_error) => self.explain_io_error(io_error),
-                None => explain_driver_error(&source.to_string()),
+                None => explain_driver_error(connection, &source.to_string()),
             },
         }
     }
@@ -89,6 +90,9 @@ impl Attempt<'_> {
             "3D000" => {
                 let name = sources.describe("the database name", Parameter::Database);
                 Some(format!("check {name}, or create the database"))
+            }
+            "28000" if error.message().contains("client certificate") => {
+                Some("give a certificate as sslcert and its key as sslkey".to_owned())
             }
             _ => server_hint(error).map(str::to_owned),
         };
@@ -152,8 +156,14 @@ fn redact(text: &str, password: &SecretString) -> String {
 }
 
 /// Explains an error that the driver itself raised during login.
-fn explain_driver_error(text: &str) -> Explanation {
+fn explain_driver_error(connection: &ConnectionConfig, text: &str) -> Explanation {
     match text {
+        "server does not support TLS" if connection.channel_binding == ChannelBinding::Require => {
+            Explanation::new(
+                "the server does not support TLS, which channel_binding=require requires",
+                "use channel_binding=prefer if that is expected",
+            )
+        }
         "password missing" => Explanation::new(
             "the server requires a password, and none was supplied",
             "set PGPASSWORD, or use the --config file or ~/.pgpass",

@@ -210,7 +210,7 @@ pub(super) fn server_hint(db_error: &DbError) -> Option<&'static str> {
     match equivalent_sqlstate(db_error) {
         "08P01" if db_error.message().contains("unsupported startup parameter") => Some(
             "a connection pooler does not pass the parameter on: set ignore_startup_parameters = options in pgbouncer.ini, \
-             and the settings with ALTER ROLE ... SET instead of options=",
+             and the settings with ALTER ROLE ... SET instead of options=, PGOPTIONS, PGTZ or PGDATESTYLE",
         ),
         code => sqlstate_hint(code),
     }
