@@ -10,7 +10,7 @@ use postgres::{Client, Config, NoTls};
 use super::config::ConnectionConfig;
 use super::error::ErrorClass;
 use super::hosts::HostConfig;
-use super::login_error_class::{io_error_class, login_error_class};
+use super::login_error_class::{login_error_class, lookup_error_class};
 use super::tls::{TlsMode, TlsNegotiation};
 use super::tls_connector::TlsConnector;
 use super::tls_error::TlsError;
@@ -103,7 +103,7 @@ impl ConnectionMethods {
                     Ok(connector) => connect_encrypted(config, connector),
                     Err(error) => Err(AttemptError::Setup(Box::new(error.clone()))),
                 };
-                encrypted.map_err(|encrypted| HostError::of_both(encrypted, plain))
+                encrypted.map_err(|encrypted| HostError::combine(encrypted, plain))
             }
             Self::TlsThenPlain(connector) => {
                 let encrypted = match connector {
@@ -116,7 +116,7 @@ impl ConnectionMethods {
                         AttemptError::Setup(Box::new(error.clone()))
                     }
                 };
-                connect_plain(config).map_err(|plain| HostError::of_both(encrypted, plain))
+                connect_plain(config).map_err(|plain| HostError::combine(encrypted, plain))
             }
         }
     }
@@ -141,7 +141,7 @@ fn connect_encrypted(config: &Config, connector: &TlsConnector) -> Result<Client
 }
 
 impl HostError {
-    fn of_both(encrypted: AttemptError, plain: AttemptError) -> Self {
+    fn combine(encrypted: AttemptError, plain: AttemptError) -> Self {
         match encrypted.is_lack_of_tls() {
             true => Self::One(plain),
             false => Self::Both { encrypted, plain },
@@ -169,12 +169,13 @@ impl HostError {
     }
 
     /// Returns the class of the error: whether the host may accept the connection later.
-    pub(super) fn class(&self) -> ErrorClass {
-        let (Self::One(error) | Self::Both { plain: error, .. }) = self;
-        match error {
-            AttemptError::Setup(_) => ErrorClass::Fatal,
-            AttemptError::Lookup(error) => io_error_class(error),
-            AttemptError::Driver(error) => login_error_class(error),
+    pub(super) fn class(&self, host: &HostConfig) -> ErrorClass {
+        match self {
+            Self::One(error) => error.class(host),
+            Self::Both { encrypted, plain } => match encrypted.class(host) {
+                ErrorClass::ConnectionLost => ErrorClass::ConnectionLost,
+                _ => plain.class(host),
+            },
         }
     }
 
@@ -198,6 +199,14 @@ fn is_closed_or_io(error: &postgres::Error) -> bool {
 }
 
 impl AttemptError {
+    fn class(&self, host: &HostConfig) -> ErrorClass {
+        match self {
+            Self::Setup(_) => ErrorClass::Fatal,
+            Self::Lookup(error) => lookup_error_class(error),
+            Self::Driver(error) => login_error_class(error, host.socket_dir()),
+        }
+    }
+
     /// Returns whether `prefer` continues in plain text after this error of an attempt with TLS.
     fn permits_plain_text(&self) -> bool {
         match self {

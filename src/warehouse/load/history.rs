@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::lost_connection::retry_if_lost;
+use super::lost_connection::{Contact, open_session, retry_if_lost};
 use super::plan::loaded_runs_query;
 use super::preflight::{ensure_mergeable, ensure_refreshable};
 use crate::config::LoadedObjects;
@@ -133,8 +133,10 @@ fn query_warehouse<T>(
             .with_source(failure.error),
         ..failure
     };
+    let mut contact = Contact::First;
     let queried = retry_if_lost(progress, || {
-        let mut session = WarehouseSession::try_open(&warehouse.connection)?;
+        let mut session = open_session(&warehouse.connection, contact)?;
+        contact = Contact::Again;
         // In Redshift a lock on a table blocks readers too.
         warn_if_blocked(progress, || query(&mut session)).map_err(load_error)
     });
