@@ -45,7 +45,7 @@ fn sqlstate_and_message_determine_class_and_hint() {
             "25P02",
             "current transaction is aborted",
             Fatal,
-            "raise statement_timeout",
+            "an earlier statement of the transaction failed, mostly by statement_timeout",
         ),
         (
             "XX000",
@@ -64,6 +64,24 @@ fn sqlstate_and_message_determine_class_and_hint() {
             "S3ServiceException:Access Denied,Status 403,Error AccessDenied,Rid 1,CanRetry 1",
             Fatal,
             "AccessDenied",
+        ),
+        (
+            "XX000",
+            "S3 Query Exception (Fetch). Task failed due to an internal error. Please reduce your request rate.",
+            StorageBusy,
+            "reduce your request rate",
+        ),
+        (
+            "XX000",
+            "S3 Query Exception (Fetch). HTTP response error code: 403 Message: AccessDenied 5030, x=1503",
+            Fatal,
+            "AccessDenied",
+        ),
+        (
+            "XX000",
+            "cannot open part-503.parquet: SlowDown",
+            Fatal,
+            "SlowDown",
         ),
         (
             "XX000",
@@ -136,6 +154,71 @@ fn sqlstate_and_message_determine_class_and_hint() {
         Fatal,
         &["42P01"],
     );
+}
+
+/// The COPY of Parquet reads through Redshift Spectrum, whose message says little and whose detail has many lines.
+#[test]
+fn busy_s3_is_recognized_in_the_detail() {
+    let config = config_of_database(&shared_server().create_database());
+    let mut session = WarehouseSession::open(&config).unwrap();
+    let frame = "-----------------------------------------------";
+    for (message, context, expected) in [
+        (
+            "S3 Query Exception (Fetch)",
+            "Task failed due to an internal error. HTTP response error code: 503 Message: Slow Down",
+            ErrorClass::StorageBusy,
+        ),
+        (
+            "S3Query Exception (Fetch)",
+            "File part-0.parquet: S3 retries exceeded",
+            ErrorClass::StorageBusy,
+        ),
+        (
+            "Spectrum Scan Error",
+            "Error SlowDown",
+            ErrorClass::StorageBusy,
+        ),
+        (
+            "Spectrum Scan Error",
+            "File part-0.parquet has an incompatible Parquet schema, length 15034",
+            ErrorClass::Fatal,
+        ),
+    ] {
+        let detail = format!(
+            "\n  {frame}\n  error:  {message}\n  code:      15001\n  context:   {context}\n  query:     5\n  {frame}"
+        );
+        let sql = format!(
+            "DO $do$ BEGIN RAISE '%', '{message}' USING ERRCODE = 'XX000', DETAIL = $t${detail}$t$; END $do$"
+        );
+        let failure = session.execute(&sql).unwrap_err();
+        assert_statement_error(&failure, expected, &[message, context]);
+    }
+}
+
+/// The driver reports the cancelled COPY, or the statement after it that finds the transaction aborted.
+#[test]
+fn statement_timeout_of_a_slow_copy_is_named() {
+    let database = shared_server().create_database();
+    let mut config = config_of_database(&database);
+    config.options = Some("-c statement_timeout=300".to_owned());
+    let mut session = WarehouseSession::open(&config).unwrap();
+    session.execute("CREATE TABLE t (a INTEGER)").unwrap();
+    for pause in [400, 290, 299, 300, 301, 310] {
+        session.execute("BEGIN").unwrap();
+        let mut copy = session.copy_in("COPY t FROM STDIN").unwrap();
+        copy.write_all(b"1\n").unwrap();
+        copy.flush().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(pause));
+        match copy.finish() {
+            Ok(_) => println!("{pause}: ok"),
+            Err(error) => println!("{pause}: {}", statement_error(error).error),
+        }
+        println!(
+            "   next {:?}",
+            session.execute("SELECT 1").map_err(|e| e.error.to_string())
+        );
+        session.execute("ROLLBACK").unwrap();
+    }
 }
 
 #[test]
