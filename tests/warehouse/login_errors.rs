@@ -277,6 +277,8 @@ fn message_tells_which_login_error_it_is() {
         ("53300", "sorry, too many clients already"),
         ("08P01", "client_login_timeout (server down)"),
         ("08P01", "query_wait_timeout"),
+        ("08P01", "the database system is starting up"),
+        ("08P01", "sorry, too many clients already"),
         ("08P01", "no more connections allowed (max_client_conn)"),
         (
             "08P01",

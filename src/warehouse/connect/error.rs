@@ -243,7 +243,13 @@ pub(super) fn equivalent_sqlstate(db_error: &DbError) -> &str {
     let (code, message) = (db_error.code().code(), db_error.message());
     match code {
         "28000" | "08P01" if message.contains("authentication failed") => "28P01",
-        "08P01" if message.starts_with("no such database") => "3D000",
+        // PgBouncer passes the message of its server on, without the SQLSTATE.
+        "08P01"
+            if message.starts_with("no such database")
+                || (message.starts_with("database ") && message.ends_with(" does not exist")) =>
+        {
+            "3D000"
+        }
         "08P01" if message.starts_with("no such user") => "28P01",
         code => code,
     }

@@ -10,7 +10,7 @@ use super::error::{ErrorClass, equivalent_sqlstate};
 
 /// Beginnings of the messages of PgBouncer while it waits for its server or for a free session. It has the same SQLSTATE for
 /// them as for a wrong password and for a parameter that it does not know, whose message may contain any words.
-const POOLER_IS_WAITING: [&str; 9] = [
+const POOLER_IS_WAITING: [&str; 12] = [
     "client_login_timeout",
     "query_wait_timeout",
     "no more connections allowed",
@@ -21,6 +21,10 @@ const POOLER_IS_WAITING: [&str; 9] = [
     "server conn crashed",
     "server connection closed",
     "pgbouncer cannot connect to server",
+    // Messages of the server, which PgBouncer passes on without their SQLSTATE.
+    "the database system is ",
+    "sorry, too many clients already",
+    "remaining connection slots are reserved",
 ];
 
 /// Returns the class of an error of connecting or of logging in: a server that restarts is there again after a while, and

@@ -67,7 +67,7 @@ pub(crate) fn loaded_before(
     progress: &dyn Observer,
 ) -> Result<LoadedBefore> {
     query_warehouse(warehouse, progress, |session| {
-        ensure_mergeable(session)?;
+        ensure_mergeable(session, progress)?;
         let mut objects = LoadedObjects::default();
         session.for_each_row(&loaded_objects_query(&SPARKIFY), |row| {
             if let [Some(kind), Some(object), Some(etag)] = row.as_slice() {
@@ -92,7 +92,9 @@ pub(crate) fn loaded_before(
 /// # Errors
 /// Returns the errors of [`loaded_before`].
 pub(crate) fn check_tables(warehouse: &WarehouseConfig, progress: &dyn Observer) -> Result<()> {
-    query_warehouse(warehouse, progress, ensure_mergeable)
+    query_warehouse(warehouse, progress, |session| {
+        ensure_mergeable(session, progress)
+    })
 }
 
 /// Checks the tables of a warehouse before a full refresh, and returns the runs that were loaded into it.
@@ -104,7 +106,7 @@ pub(crate) fn loaded_runs(
     progress: &dyn Observer,
 ) -> Result<HashSet<String>> {
     query_warehouse(warehouse, progress, |session| {
-        let missing = ensure_refreshable(session)?;
+        let missing = ensure_refreshable(session, progress)?;
         match missing.contains(&SPARKIFY.load_history) {
             true => Ok(HashSet::new()),
             false => query_runs(session, &loaded_runs_query(&SPARKIFY)),

@@ -7,6 +7,7 @@ use super::plan::load_statements;
 use crate::error::{Error, Result};
 use crate::model::TableSchema;
 use crate::model::sparkify::SPARKIFY;
+use crate::observer::Observer;
 use crate::warehouse::catalog::Catalog;
 use crate::warehouse::connect::error::{StatementError, fatal};
 use crate::warehouse::connect::session::{ResultRow, WarehouseSession};
@@ -26,6 +27,7 @@ pub(super) fn ensure_privileges(
     session: &mut WarehouseSession,
     mode: &LoadMode,
     catalog: &Catalog,
+    progress: &dyn Observer,
 ) -> std::result::Result<(), StatementError> {
     let dialect = session.dialect();
     let mut needed = needed_privileges(dialect, mode).map_err(fatal)?;
@@ -34,9 +36,9 @@ pub(super) fn ensure_privileges(
     if let Some(missing) = missing_privileges(&needed, &rows).map_err(fatal)? {
         match dialect {
             Dialect::Postgres => return Err(fatal(missing)),
-            Dialect::Redshift => {
-                tracing::warn!("{missing}, unless a role or a scoped permission grants them");
-            }
+            Dialect::Redshift => progress.warn(&format!(
+                "{missing}, unless a role or a scoped permission grants them"
+            )),
         }
     }
     match (mode, dialect) {
