@@ -6,7 +6,7 @@ use crate::observer::Observer;
 use crate::output::PublishedDataset;
 use crate::storage::s3::S3Options;
 use crate::storage::{Location, StoreOpener};
-use crate::warehouse::load::{DatasetSource, LoadMode, LoadReport};
+use crate::warehouse::load::{Contact, DatasetSource, LoadMode, LoadReport};
 
 /// A load of a published dataset.
 #[derive(Debug, Clone)]
@@ -31,7 +31,11 @@ impl LoadJob {
         let _span = tracing::info_span!("load").entered();
         let dataset = self.open_dataset()?;
         let mode = self.target.load_mode(observer)?;
-        let loaded = self.target.load(&dataset, &mode, observer);
+        let contact = match mode {
+            LoadMode::FullRefresh { .. } => Contact::Again,
+            LoadMode::Incremental => Contact::First,
+        };
+        let loaded = self.target.load(&dataset, &mode, contact, observer);
         observer.finish_phase();
         loaded
     }
@@ -44,7 +48,8 @@ impl LoadJob {
         let dataset = self.open_dataset()?;
         let mode = self.target.planned_load_mode();
         let source = self.source(&dataset, &mode)?;
-        self.target.load_with(&mode).script(&source)
+        let load = self.target.load_with(&mode, Contact::First);
+        load.script(&source)
     }
 
     /// Opens the dataset and checks that it may be loaded.

@@ -6,7 +6,9 @@ use crate::error::Result;
 use crate::observer::Observer;
 use crate::output::PublishedDataset;
 use crate::warehouse::WarehouseConfig;
-use crate::warehouse::load::{DatasetSource, LoadMode, LoadReport, WarehouseLoad, loaded_runs};
+use crate::warehouse::load::{
+    Contact, DatasetSource, LoadMode, LoadReport, WarehouseLoad, loaded_runs,
+};
 
 /// The warehouse that a dataset is loaded into.
 #[derive(Debug, Clone)]
@@ -43,10 +45,15 @@ impl LoadTarget {
     }
 
     /// Returns a load into the warehouse.
-    pub(super) fn load_with<'a>(&'a self, mode: &'a LoadMode) -> WarehouseLoad<'a> {
+    pub(super) fn load_with<'a>(
+        &'a self,
+        mode: &'a LoadMode,
+        contact: Contact,
+    ) -> WarehouseLoad<'a> {
         WarehouseLoad {
             warehouse: &self.warehouse,
             mode,
+            contact,
         }
     }
 
@@ -58,6 +65,7 @@ impl LoadTarget {
         &self,
         dataset: &PublishedDataset,
         mode: &LoadMode,
+        contact: Contact,
         observer: &dyn Observer,
     ) -> Result<LoadReport> {
         tracing::info!(
@@ -69,7 +77,8 @@ impl LoadTarget {
         let dialect = self.warehouse.connection.dialect;
         let mut source = DatasetSource::new(dataset, dialect, mode)?;
         source.warn_about_codec(observer);
-        let report = self.load_with(mode).execute(&mut source, observer)?;
+        let load = self.load_with(mode, contact);
+        let report = load.execute(&mut source, observer)?;
         tracing::info!(
             run = report.run,
             attempts = report.attempts,

@@ -17,8 +17,8 @@ use crate::storage::{Location, StoreOpener};
 use crate::warehouse::WarehouseConfig;
 use crate::warehouse::dialect::Dialect;
 use crate::warehouse::load::{
-    LoadMode, LoadReport, NewestLoad, ParquetParams, WarehouseLoad, check_tables, loaded_before,
-    parquet_copy_statements,
+    Contact, LoadMode, LoadReport, NewestLoad, ParquetParams, WarehouseLoad, check_tables,
+    loaded_before, parquet_copy_statements,
 };
 
 /// A run or a [replay](RunConfig::replay), and the load of its dataset.
@@ -127,8 +127,8 @@ impl RunJob {
         self.validate()?;
         if let (Engine::Redshift(options), Some(target)) = (&self.config.engine, &self.load) {
             let mode = target.planned_load_mode();
-            let (run, script) =
-                redshift_engine::plan_run(&self.run_config(), options, target.load_with(&mode))?;
+            let load = target.load_with(&mode, Contact::First);
+            let (run, script) = redshift_engine::plan_run(&self.run_config(), options, load)?;
             return Ok(RunJobPlan {
                 run,
                 load_script: Some(script),
@@ -212,7 +212,8 @@ impl RunJob {
         };
         let copy = parquet_copy_statements(&params)?;
         let mode = target.planned_load_mode();
-        target.load_with(&mode).script_of("RUN", copy)
+        let load = target.load_with(&mode, Contact::First);
+        load.script_of("RUN", copy)
     }
 
     fn build_and_load(
@@ -241,7 +242,8 @@ impl RunJob {
             load = Some((target, mode));
         }
         if let (Engine::Redshift(options), Some((target, mode))) = (&self.config.engine, &load) {
-            return run_in_redshift(&config, options, target.load_with(mode), since, observer);
+            let load = target.load_with(mode, Contact::Again);
+            return run_in_redshift(&config, options, load, since, observer);
         }
         let report = pipeline::run(&config, observer)?;
         observer.finish_phase();
@@ -287,7 +289,7 @@ impl RunJob {
             return Err(Error::failed(format!("cannot load {location}"))
                 .with_reason("another run replaced the dataset in the meantime"));
         }
-        target.load(&dataset, mode, observer)
+        target.load(&dataset, mode, Contact::Again, observer)
     }
 }
 

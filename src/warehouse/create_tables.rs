@@ -342,7 +342,10 @@ impl TableCreation<'_> {
             ErrorClass::ConnectionLost => {
                 error.with_hint("the outcome is unknown: run the same command again")
             }
-            ErrorClass::Conflict | ErrorClass::StorageBusy | ErrorClass::Fatal => error,
+            ErrorClass::UnknownHost
+            | ErrorClass::Conflict
+            | ErrorClass::StorageBusy
+            | ErrorClass::Fatal => error,
         }
     }
 }

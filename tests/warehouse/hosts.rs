@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use sparkify::internals::warehouse::connect::WarehouseSession;
+use sparkify::internals::warehouse::connect::{ErrorClass, WarehouseSession};
 use sparkify::jobs::ConnectionConfig;
 use testkit::cli::output::CommandOutput;
 use testkit::cli::sandbox::Sandbox;
@@ -80,6 +80,32 @@ fn error_says_of_each_host_why_it_is_not_used() {
             "no-such-host.invalid:7: host no-such-host.invalid (--warehouse) not found",
         ],
     );
+}
+
+/// A list is waited for if one of its hosts may be used later.
+#[test]
+fn class_of_a_list_follows_from_its_hosts() {
+    let (closed, primary) = (closed_address(), shared_server().port);
+    let folder = tempfile::tempdir().unwrap();
+    let empty_folder = folder.path().to_str().unwrap().replace('/', "%2F");
+    for (hosts, class) in [
+        ("%2Fno%2Fsuch,%2Fno%2Fother".to_owned(), ErrorClass::Fatal),
+        ("%2Fno%2Fsuch".to_owned(), ErrorClass::Fatal),
+        (empty_folder.clone(), ErrorClass::ConnectionLost),
+        (
+            format!("%2Fno%2Fsuch,{empty_folder}"),
+            ErrorClass::ConnectionLost,
+        ),
+        (format!("{closed},%2Fno%2Fsuch"), ErrorClass::ConnectionLost),
+        (
+            format!("%2Fno%2Fsuch,127.0.0.1:{primary}"),
+            ErrorClass::ConnectionLost,
+        ),
+    ] {
+        let config = config(&hosts, "target_session_attrs=standby");
+        let failure = WarehouseSession::try_open(&config).err().unwrap();
+        assert_eq!(failure.class, class, "{hosts}: {}", failure.error);
+    }
 }
 
 /// As in libpq: another server would refuse the password, too.

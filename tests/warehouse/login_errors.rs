@@ -238,7 +238,22 @@ fn message_tells_which_login_error_it_is() {
             "SASL authentication failed",
             "check the user (--warehouse) and the password (PGPASSWORD)",
         ),
-        ("08P01", "no such database: d", "check the database name"),
+        (
+            "08P01",
+            "no such database: sqlserver_copy",
+            "check the database name",
+        ),
+        ("08P01", "no such user: shutterstock", "check the user"),
+        (
+            "08P01",
+            "server login has been failing, cached error: password authentication failed for user \"me\"",
+            "check the user",
+        ),
+        (
+            "08P01",
+            "unsupported startup parameter in options: lock_timeout",
+            "ignore_startup_parameters = options in pgbouncer.ini",
+        ),
         (
             "08P01",
             "unsupported startup parameter: options",
@@ -262,11 +277,40 @@ fn message_tells_which_login_error_it_is() {
         ("53300", "sorry, too many clients already"),
         ("08P01", "client_login_timeout (server down)"),
         ("08P01", "query_wait_timeout"),
+        ("08P01", "the database system is starting up"),
+        ("08P01", "sorry, too many clients already"),
+        ("08P01", "no more connections allowed (max_client_conn)"),
+        (
+            "08P01",
+            "server login has been failing, try again later (server_login_retry)",
+        ),
     ] {
         let port = serve_response(error_response(code, text));
         let failure = WarehouseSession::try_open(&config_for_port(port)).err();
         assert_eq!(failure.unwrap().class, ErrorClass::ConnectionLost, "{text}");
     }
+}
+
+/// The server refuses plain text, and closes the connection with TLS because it is stopping.
+#[test]
+fn one_of_two_attempts_may_succeed_later() {
+    let port = serve_connections(|mut connection| {
+        // A request for TLS has a code only.
+        if read_untagged_message(&mut connection).len() > 4 {
+            let refusal = error_response("28000", "no pg_hba.conf entry, no encryption");
+            let _ = connection.write_all(&refusal);
+        }
+    });
+    let url = format!("postgres://me@127.0.0.1:{port}/d?sslmode=allow");
+    let config = ConfigSources::from_url(&url).connection_config();
+    let failure = WarehouseSession::try_open(&config).err().unwrap();
+    assert_eq!(
+        failure.class,
+        ErrorClass::ConnectionLost,
+        "{}",
+        failure.error
+    );
+    assert!(failure.error.to_string().contains("without TLS"));
 }
 
 #[test]

@@ -32,6 +32,7 @@ mod load;
 mod load_order_independence;
 mod local_runs;
 mod parquet_codecs;
+mod privileges;
 mod psql_load;
 mod redshift_engine;
 mod rejected_loads;

@@ -2,13 +2,16 @@
 //! nothing may be left in it for the next client.
 
 use std::process::{Child, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use postgres::{Client, SimpleQueryMessage};
-use testkit::cli::output::CommandOutput;
+use testkit::cli::output::{CommandOutput, kill};
 use testkit::cli::sandbox::Sandbox;
 use testkit::postgres_server::{PgBouncer, SUPERUSER_PASSWORD, TestDatabase, shared_server};
 
 use crate::support::table_rows::{assert_tables_eq, read_database_tables, read_parquet_tables};
+use crate::support::tcp_proxy::{TcpProxy, free_port};
 
 /// How many sessions of the server the clients share. There are fewer than clients, so that they take turns.
 const POOL_SIZE: usize = 3;
@@ -34,8 +37,17 @@ struct PooledWarehouse {
 
 impl PooledWarehouse {
     fn start() -> Self {
+        Self::start_behind(shared_server().port)
+    }
+
+    /// Starts a PgBouncer that reaches its server through this port.
+    fn start_behind(port: u16) -> Self {
         let database = shared_server().create_database();
-        let pooler = PgBouncer::start(&database, POOL_SIZE);
+        let server = TestDatabase {
+            port,
+            ..database.clone()
+        };
+        let pooler = PgBouncer::start(&server, POOL_SIZE);
         Self {
             sandbox: Sandbox::new(),
             pooled: pooler.database(&database),
@@ -46,10 +58,15 @@ impl PooledWarehouse {
 
     /// Starts the binary with these arguments.
     fn spawn(&self, arguments: &[&str]) -> Child {
+        self.spawn_with(arguments, &self.pooled.url(), SUPERUSER_PASSWORD)
+    }
+
+    /// Starts the binary with these arguments, this URL of the warehouse and this password.
+    fn spawn_with(&self, arguments: &[&str], url: &str, password: &str) -> Child {
         let mut command = self.sandbox.command(arguments);
         command
-            .args(["--warehouse", &self.pooled.url()])
-            .env("PGPASSWORD", SUPERUSER_PASSWORD)
+            .args(["--warehouse", url])
+            .env("PGPASSWORD", password)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -187,4 +204,104 @@ fn every_command_works_through_the_pool() {
         "{hours}"
     );
     assert_eq!(warehouse.session_state(), Vec::<String>::new());
+}
+
+/// A load that fails in the middle, and one that is killed there.
+#[test]
+fn failed_loads_leave_nothing_in_the_pool() {
+    let warehouse = PooledWarehouse::start();
+    warehouse.build_dataset(1);
+    warehouse.run(&["create-tables", "--quiet"]);
+    let mut client = warehouse.database.connect();
+    client
+        .batch_execute(
+            "CREATE FUNCTION refuse() RETURNS TRIGGER LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$;
+             CREATE TRIGGER refuse BEFORE INSERT ON songplays FOR EACH ROW EXECUTE FUNCTION refuse()",
+        )
+        .unwrap();
+    let load = ["load", "--quiet", "--from", "dataset-1"];
+    let rejected = warehouse.spawn(&load).wait_with_output().unwrap();
+    CommandOutput::from(rejected).assert_failure(1, &["refused"]);
+    client
+        .batch_execute("DROP TRIGGER refuse ON songplays")
+        .unwrap();
+
+    // The load waits for this lock after it has filled its staging tables.
+    client.batch_execute("BEGIN; LOCK TABLE artists").unwrap();
+    let mut killed = warehouse.spawn(&load);
+    let waits = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'artists'::regclass";
+    let started = Instant::now();
+    while first_column(&mut client, waits).is_empty() {
+        assert!(started.elapsed() < Duration::from_secs(60));
+        assert_eq!(killed.try_wait().unwrap(), None);
+        thread::sleep(Duration::from_millis(20));
+    }
+    kill(killed.id());
+    killed.wait().unwrap();
+    client.batch_execute("ROLLBACK").unwrap();
+    assert_eq!(warehouse.session_state(), Vec::<String>::new());
+    warehouse.run(&load);
+    let loaded = read_database_tables(&mut client);
+    let dataset = read_parquet_tables(&warehouse.sandbox.path("dataset-1"));
+    assert_tables_eq(&loaded, &dataset);
+    assert_eq!(warehouse.session_state(), Vec::<String>::new());
+}
+
+/// PgBouncer has one SQLSTATE for what is temporary and what is not.
+#[test]
+fn refusal_of_the_pooler_ends_the_load_at_once() {
+    let warehouse = PooledWarehouse::start();
+    warehouse.build_dataset(1);
+    let url = warehouse.pooled.url();
+    let (server, _) = url.rsplit_once('/').unwrap();
+    for (url, password, words) in [
+        (
+            format!("{url}?options=-c%20lock_timeout%3D1"),
+            SUPERUSER_PASSWORD,
+            "ignore_startup_parameters",
+        ),
+        (
+            format!("{server}/sqlserver_timeout"),
+            SUPERUSER_PASSWORD,
+            "or create the database",
+        ),
+        (url.clone(), "another", "check the user"),
+        (
+            url.replace("://", "://shut_server_"),
+            SUPERUSER_PASSWORD,
+            "check the user",
+        ),
+    ] {
+        let started = Instant::now();
+        let load = ["load", "--quiet", "--from", "dataset-1"];
+        let child = warehouse.spawn_with(&load, &url, password);
+        let output = CommandOutput::from(child.wait_with_output().unwrap());
+        // The only line is the error, so nothing was tried again.
+        output.assert_failure(1, &["cannot load dataset-1 into ", words]);
+        assert!(started.elapsed() < Duration::from_secs(10), "{url}");
+    }
+}
+
+/// The server behind the pooler does not run, and starts some seconds later.
+#[test]
+fn server_behind_the_pooler_is_waited_for() {
+    let port = free_port();
+    let warehouse = PooledWarehouse::start_behind(port);
+    warehouse.build_dataset(1);
+    let mut create = warehouse.sandbox.command(&["create-tables", "--quiet"]);
+    create
+        .args(["--warehouse", &warehouse.database.url()])
+        .env("PGPASSWORD", SUPERUSER_PASSWORD);
+    CommandOutput::run(&mut create).assert_success();
+    let url = format!("{}?connect_timeout=2", warehouse.pooled.url());
+    let load = ["load", "--quiet", "--from", "dataset-1"];
+    let child = warehouse.spawn_with(&load, &url, SUPERUSER_PASSWORD);
+    thread::sleep(Duration::from_secs(4));
+    TcpProxy::start(port, shared_server().port);
+    let output = CommandOutput::from(child.wait_with_output().unwrap());
+    let output = output.assert_success_with_warnings();
+    assert!(output.stderr.contains("trying again"), "{output:?}");
+    let loaded = read_database_tables(&mut warehouse.database.connect());
+    let dataset = read_parquet_tables(&warehouse.sandbox.path("dataset-1"));
+    assert_tables_eq(&loaded, &dataset);
 }

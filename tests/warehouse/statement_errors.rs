@@ -1,6 +1,8 @@
 //! The classification of statement errors, and the one-line message for each.
 
 use std::io::Write;
+use std::thread;
+use std::time::Duration;
 
 use sparkify::internals::warehouse::connect::WarehouseSession;
 use sparkify::internals::warehouse::connect::{
@@ -45,7 +47,7 @@ fn sqlstate_and_message_determine_class_and_hint() {
             "25P02",
             "current transaction is aborted",
             Fatal,
-            "raise statement_timeout",
+            "an earlier statement of the transaction failed, mostly by statement_timeout",
         ),
         (
             "XX000",
@@ -64,6 +66,24 @@ fn sqlstate_and_message_determine_class_and_hint() {
             "S3ServiceException:Access Denied,Status 403,Error AccessDenied,Rid 1,CanRetry 1",
             Fatal,
             "AccessDenied",
+        ),
+        (
+            "XX000",
+            "S3 Query Exception (Fetch). Task failed due to an internal error. Please reduce your request rate.",
+            StorageBusy,
+            "reduce your request rate",
+        ),
+        (
+            "XX000",
+            "S3 Query Exception (Fetch). HTTP response error code: 403 Message: AccessDenied 5030, x=1503",
+            Fatal,
+            "AccessDenied",
+        ),
+        (
+            "XX000",
+            "cannot open part-503.parquet: SlowDown",
+            Fatal,
+            "SlowDown",
         ),
         (
             "XX000",
@@ -136,6 +156,62 @@ fn sqlstate_and_message_determine_class_and_hint() {
         Fatal,
         &["42P01"],
     );
+}
+
+/// The COPY of Parquet reads through Redshift Spectrum, whose message says little and whose detail has many lines.
+#[test]
+fn busy_s3_is_recognized_in_the_detail() {
+    let config = config_of_database(&shared_server().create_database());
+    let mut session = WarehouseSession::open(&config).unwrap();
+    let frame = "-----------------------------------------------";
+    for (message, context, expected) in [
+        (
+            "S3 Query Exception (Fetch)",
+            "Task failed due to an internal error. HTTP response error code: 503 Message: Slow Down",
+            ErrorClass::StorageBusy,
+        ),
+        (
+            "S3Query Exception (Fetch)",
+            "File part-0.parquet: S3 retries exceeded",
+            ErrorClass::StorageBusy,
+        ),
+        (
+            "Spectrum Scan Error",
+            "Error SlowDown",
+            ErrorClass::StorageBusy,
+        ),
+        (
+            "Spectrum Scan Error",
+            "File part-0.parquet has an incompatible Parquet schema, length 15034",
+            ErrorClass::Fatal,
+        ),
+    ] {
+        let detail = format!(
+            "\n  {frame}\n  error:  {message}\n  code:      15001\n  context:   {context}\n  query:     5\n  {frame}"
+        );
+        let sql = format!(
+            "DO $do$ BEGIN RAISE '%', '{message}' USING ERRCODE = 'XX000', DETAIL = $t${detail}$t$; END $do$"
+        );
+        let failure = session.execute(&sql).unwrap_err();
+        assert_statement_error(&failure, expected, &[message, context]);
+    }
+}
+
+/// The time is over while the data of a COPY is sent: the error is that of the COPY, not of the statement after it.
+#[test]
+fn statement_timeout_of_a_slow_copy_is_named() {
+    let mut config = config_of_database(&shared_server().create_database());
+    config.options = Some("-c statement_timeout=300".to_owned());
+    let mut session = WarehouseSession::open(&config).unwrap();
+    session
+        .execute("CREATE TABLE t (a INTEGER); BEGIN")
+        .unwrap();
+    let mut copy = session.copy_in("COPY t FROM STDIN").unwrap();
+    copy.write_all(b"1\n").unwrap();
+    copy.flush().unwrap();
+    thread::sleep(Duration::from_millis(500));
+    let failure = statement_error(copy.finish().unwrap_err());
+    assert_statement_error(&failure, ErrorClass::Fatal, &["57014", "COPY t"]);
 }
 
 #[test]

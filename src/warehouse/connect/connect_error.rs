@@ -10,10 +10,10 @@ use secrecy::{ExposeSecret, SecretString};
 use super::config::ConnectionConfig;
 use super::error::{equivalent_sqlstate, error_chain, server_hint, server_message};
 use super::explanation::Explanation;
-use super::host_connection::{AttemptError, HostError, tls_error};
+use super::host_connection::{AttemptError, HostError};
 use super::hosts::HostConfig;
 use super::parameter::Parameter;
-use super::tls_error::{explain_ssl_error, find_ssl_error};
+use super::tls_error::{explain_ssl_error, find_ssl_error, tls_error};
 use super::value_source::describe;
 use crate::warehouse::dialect::Dialect;
 

@@ -17,6 +17,8 @@ pub enum ErrorClass {
     Conflict,
     /// The connection was lost, and the outcome of the transaction is unknown.
     ConnectionLost,
+    /// The name of the host is not known: it is wrong, or it is being moved to another server if it was known before.
+    UnknownHost,
     /// S3 was too busy to answer Redshift. The complete transaction can be retried after a while.
     StorageBusy,
     /// A retry would fail in the same way.
@@ -30,7 +32,7 @@ impl ErrorClass {
             Self::Conflict => 10,
             // The delays add up to about a minute, in which a server restarts.
             Self::ConnectionLost | Self::StorageBusy => 8,
-            Self::Fatal => return None,
+            Self::UnknownHost | Self::Fatal => return None,
         };
         Some(RetryPolicy {
             max_attempts,
@@ -71,7 +73,6 @@ pub(crate) fn fatal(error: Error) -> StatementError {
 pub fn statement_error(error: postgres::Error) -> StatementError {
     let explained = match error.as_db_error() {
         Some(db_error) => explain_db_error(db_error),
-        // The source has a message for programmers, which may name a page of their documentation.
         None if is_connection_error(&error) => StatementError {
             class: ErrorClass::ConnectionLost,
             error: connection_lost().with_reason(error_chain(&error)),
@@ -112,10 +113,10 @@ fn explain_db_error(db_error: &DbError) -> StatementError {
         ErrorClass::Conflict => "conflict with a concurrent transaction",
         ErrorClass::ConnectionLost => "the warehouse closed the session",
         ErrorClass::StorageBusy => "S3 did not serve the warehouse",
-        ErrorClass::Fatal => "the warehouse rejected a statement",
+        ErrorClass::UnknownHost | ErrorClass::Fatal => "the warehouse rejected a statement",
     };
     let hint = match class {
-        ErrorClass::Fatal => server_hint(db_error),
+        ErrorClass::UnknownHost | ErrorClass::Fatal => server_hint(db_error),
         // The hint for the other classes depends on whether the caller can retry.
         ErrorClass::Conflict | ErrorClass::ConnectionLost | ErrorClass::StorageBusy => None,
     };
@@ -150,10 +151,30 @@ fn error_class(db_error: &DbError) -> ErrorClass {
     }
 }
 
+/// Texts by which an error of Redshift Spectrum is recognized, which reads the Parquet parts of a COPY.
+const SPECTRUM_ERRORS: [&str; 3] = [
+    "S3 Query Exception",
+    "S3Query Exception",
+    "Spectrum Scan Error",
+];
+
+/// Texts by which S3 tells Spectrum that it is busy.
+const BUSY_STORAGE: [&str; 3] = ["SlowDown", "reduce your request rate", "retries exceeded"];
+
 /// Returns true if Redshift reports that S3 asked it to slow down or failed by itself, as S3 does now and then.
 fn is_storage_busy(db_error: &DbError) -> bool {
-    let texts = [Some(db_error.message()), db_error.detail()];
-    texts.into_iter().flatten().any(|text| {
+    let texts = [db_error.message(), db_error.detail().unwrap_or_default()];
+    let any_contains = |word: &str| texts.iter().any(|text| text.contains(word));
+    if SPECTRUM_ERRORS.into_iter().any(any_contains) {
+        let has_status_503 = || {
+            let mut numbers = texts
+                .iter()
+                .flat_map(|text| text.split(|c: char| !c.is_ascii_alphanumeric()));
+            numbers.any(|number| number == "503")
+        };
+        return BUSY_STORAGE.into_iter().any(any_contains) || has_status_503();
+    }
+    texts.into_iter().any(|text| {
         // "S3ServiceException:Please reduce your request rate.,Status 503,Error SlowDown,Rid ...,CanRetry 1"
         let exception = text.split_once("S3ServiceException:");
         exception.is_some_and(|(_, fields)| {
@@ -222,7 +243,14 @@ pub(super) fn equivalent_sqlstate(db_error: &DbError) -> &str {
     let (code, message) = (db_error.code().code(), db_error.message());
     match code {
         "28000" | "08P01" if message.contains("authentication failed") => "28P01",
-        "08P01" if message.contains("no such database") => "3D000",
+        // PgBouncer passes the message of its server on, without the SQLSTATE.
+        "08P01"
+            if message.starts_with("no such database")
+                || (message.starts_with("database ") && message.ends_with(" does not exist")) =>
+        {
+            "3D000"
+        }
+        "08P01" if message.starts_with("no such user") => "28P01",
         code => code,
     }
 }
@@ -252,7 +280,7 @@ fn sqlstate_hint(code: &str) -> Option<&'static str> {
             "the encoding of the database lacks a character of the data: create the database with ENCODING 'UTF8'"
         }
         "25P02" => {
-            "the server cancelled the statement before at its end: raise statement_timeout, or find out who cancelled it"
+            "an earlier statement of the transaction failed, mostly by statement_timeout: raise it, or look into the log of the server"
         }
         "57014" => {
             "raise statement_timeout (options=-c%20statement_timeout=0), or find out who cancelled the statement"

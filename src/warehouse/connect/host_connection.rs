@@ -10,11 +10,11 @@ use postgres::{Client, Config, NoTls};
 use super::config::ConnectionConfig;
 use super::error::ErrorClass;
 use super::hosts::HostConfig;
-use super::login_error_class::{io_error_class, login_error_class};
+use super::login_error_class::{login_error_class, lookup_error_class};
 use super::parameter::Parameter;
 use super::tls::{TlsMode, TlsNegotiation};
 use super::tls_connector::TlsConnector;
-use super::tls_error::TlsError;
+use super::tls_error::tls_error;
 use crate::error::Error;
 
 /// Why an attempt to connect failed.
@@ -108,7 +108,7 @@ impl ConnectionMethods {
                     Ok(connector) => connect_encrypted(config, connector),
                     Err(error) => Err(AttemptError::Setup(Box::new(error.clone()))),
                 };
-                encrypted.map_err(|encrypted| HostError::of_both(encrypted, plain))
+                encrypted.map_err(|encrypted| HostError::combine(encrypted, plain))
             }
             Self::TlsThenPlain(connector) => {
                 let encrypted = match connector {
@@ -121,7 +121,7 @@ impl ConnectionMethods {
                         AttemptError::Setup(Box::new(error.clone()))
                     }
                 };
-                connect_plain(config).map_err(|plain| HostError::of_both(encrypted, plain))
+                connect_plain(config).map_err(|plain| HostError::combine(encrypted, plain))
             }
         }
     }
@@ -152,7 +152,7 @@ fn connect_encrypted(config: &Config, connector: &TlsConnector) -> Result<Client
 }
 
 impl HostError {
-    fn of_both(encrypted: AttemptError, plain: AttemptError) -> Self {
+    fn combine(encrypted: AttemptError, plain: AttemptError) -> Self {
         match encrypted.is_lack_of_tls() {
             true => Self::One(plain),
             false => Self::Both { encrypted, plain },
@@ -174,18 +174,22 @@ impl HostError {
             AttemptError::Lookup(_) => true,
             AttemptError::Driver(error) => match error.code() {
                 Some(code) => code.code() == "57P03",
-                None => tls_error(error).is_none() && is_closed_or_io(error),
+                None => match tls_error(error) {
+                    Some(error) => error.is_connection_closed(),
+                    None => is_closed_or_io(error),
+                },
             },
         }
     }
 
     /// Returns the class of the error: whether the host may accept the connection later.
-    pub(super) fn class(&self) -> ErrorClass {
-        let (Self::One(error) | Self::Both { plain: error, .. }) = self;
-        match error {
-            AttemptError::Setup(_) => ErrorClass::Fatal,
-            AttemptError::Lookup(error) => io_error_class(error),
-            AttemptError::Driver(error) => login_error_class(error),
+    pub(super) fn class(&self, host: &HostConfig) -> ErrorClass {
+        match self {
+            Self::One(error) => error.class(host),
+            Self::Both { encrypted, plain } => match encrypted.class(host) {
+                ErrorClass::ConnectionLost => ErrorClass::ConnectionLost,
+                _ => plain.class(host),
+            },
         }
     }
 
@@ -209,6 +213,14 @@ fn is_closed_or_io(error: &postgres::Error) -> bool {
 }
 
 impl AttemptError {
+    fn class(&self, host: &HostConfig) -> ErrorClass {
+        match self {
+            Self::Setup(_) => ErrorClass::Fatal,
+            Self::Lookup(error) => lookup_error_class(error),
+            Self::Driver(error) => login_error_class(error, host.socket_dir()),
+        }
+    }
+
     /// Returns whether `prefer` continues in plain text after this error of an attempt with TLS.
     fn permits_plain_text(&self) -> bool {
         match self {
@@ -242,9 +254,4 @@ impl AttemptError {
                 .is_some_and(|source| source.to_string() == "server does not support TLS"),
         }
     }
-}
-
-/// Returns the error of the TLS handshake that the error of the driver contains.
-pub(super) fn tls_error(error: &postgres::Error) -> Option<&TlsError> {
-    error.source()?.downcast_ref()
 }

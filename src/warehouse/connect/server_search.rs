@@ -13,6 +13,7 @@ use super::error::{ErrorClass, StatementError, error_chain, fatal};
 use super::explanation::Explanation;
 use super::host_connection::{ConnectionMethods, HostError, lookup};
 use super::hosts::HostConfig;
+use super::login_error_class::login_error_class;
 use super::notices::Notices;
 use super::target_session::TargetSession;
 use crate::error::Error;
@@ -20,8 +21,8 @@ use crate::error::Error;
 /// Why a server is not used.
 #[derive(Debug)]
 enum ServerFailure {
-    /// The server may be down, or is not acceptable: the next one is tried.
-    Skipped(Explanation),
+    /// The server may be down, or is not acceptable: the next one is tried. The class says whether it may be used later.
+    Skipped(Explanation, ErrorClass),
     /// The server answered that the settings are wrong. Like libpq, this ends the search.
     Refused(StatementError),
 }
@@ -42,26 +43,34 @@ pub(super) fn connect(
         TargetSession::PreferStandby => &[TargetSession::Standby, TargetSession::Any],
         _ => std::slice::from_ref(&connection.target_session),
     };
-    let mut skipped = Vec::new();
+    let (mut skipped, mut classes) = (Vec::new(), Vec::new());
     for &target in passes {
         // The last pass visits the same servers again.
         skipped.clear();
+        classes.clear();
         for host in &hosts {
             match connect_to(connection, host, target, notices) {
                 Ok(client) => return Ok(client),
                 Err(ServerFailure::Refused(error)) => return Err(error),
-                Err(ServerFailure::Skipped(explanation)) => {
+                Err(ServerFailure::Skipped(explanation, class)) => {
                     tracing::info!("cannot use {host}: {}", explanation.reason);
                     skipped.push((*host, explanation));
+                    classes.push(class);
                 }
             }
         }
     }
     Err(StatementError {
-        // Each of them may be there again after a while.
-        class: ErrorClass::ConnectionLost,
+        class: class_of_search(&classes),
         error: no_server(skipped).into_error(connection),
     })
+}
+
+/// Returns the class of a search: one server that may be used later is enough.
+fn class_of_search(classes: &[ErrorClass]) -> ErrorClass {
+    let by_hope = [ErrorClass::ConnectionLost, ErrorClass::UnknownHost];
+    let best = by_hope.into_iter().find(|class| classes.contains(class));
+    best.unwrap_or(ErrorClass::Fatal)
 }
 
 /// Combines why each of the servers is not used.
@@ -94,13 +103,18 @@ fn connect_to(
     let mut client = connect_to_any_address(connection, host, notices)?;
     match target.rejection_reason(&mut client) {
         Ok(None) => Ok(client),
-        Ok(Some(reason)) => Err(ServerFailure::Skipped(Explanation::new(
-            reason,
-            "check target_session_attrs, and that the hosts include such a server",
-        ))),
-        Err(error) => Err(ServerFailure::Skipped(Explanation::without_hint(
-            error_chain(&error),
-        ))),
+        // After a failover it may be the other way round.
+        Ok(Some(reason)) => Err(ServerFailure::Skipped(
+            Explanation::new(
+                reason,
+                "check target_session_attrs, and that the hosts include such a server",
+            ),
+            ErrorClass::ConnectionLost,
+        )),
+        Err(error) => Err(ServerFailure::Skipped(
+            Explanation::without_hint(error_chain(&error)),
+            login_error_class(&error, host.socket_dir()),
+        )),
     }
 }
 
@@ -114,7 +128,8 @@ fn connect_to_any_address(
     let mut config = driver_config(connection, host);
     notices.collect_from(&mut config);
     let timeout = connection.connect_timeout;
-    let timed_out = || ServerFailure::Skipped(explain_timeout(connection));
+    let timed_out =
+        || ServerFailure::Skipped(explain_timeout(connection), ErrorClass::ConnectionLost);
     let failure = |error| host_failure(connection, host, error);
     let methods = ConnectionMethods::load(connection, host)
         .map_err(|error| ServerFailure::Refused(fatal(error)))?;
@@ -186,14 +201,14 @@ fn host_failure(
     let is_skipped = connection.hosts.len() > 1 && error.permits_next_host();
     let explanation = explain_host_error(connection, host, &error);
     if is_skipped {
-        return ServerFailure::Skipped(explanation);
+        return ServerFailure::Skipped(explanation, error.class(host));
     }
     let shown = match connection.hosts.len() {
         1 => explanation.into_error(connection),
         _ => explanation.into_error(format_args!("{connection} ({host})")),
     };
     ServerFailure::Refused(StatementError {
-        class: error.class(),
+        class: error.class(host),
         error: error.cause(shown),
     })
 }

@@ -64,6 +64,11 @@ impl TlsError {
         }
     }
 
+    /// Returns whether the connection was closed during the handshake, as by a server or a load balancer that restarts.
+    pub(super) fn is_connection_closed(&self) -> bool {
+        matches!(self, Self::Handshake(error) if openssl_reason_code(error).is_none())
+    }
+
     /// Explains the error of a connection with these settings.
     pub(super) fn explain(&self, host: &str, tls: &TlsConfig, dialect: Dialect) -> Explanation {
         match self {
@@ -286,4 +291,9 @@ pub(super) fn ssl_error_text(error: &ssl::Error) -> String {
 /// Returns the error of OpenSSL that an I/O error contains.
 pub(super) fn find_ssl_error(error: &io::Error) -> Option<&ssl::Error> {
     error.get_ref()?.downcast_ref()
+}
+
+/// Returns the error of the TLS handshake that the error of the driver contains.
+pub(super) fn tls_error(error: &postgres::Error) -> Option<&TlsError> {
+    error.source()?.downcast_ref()
 }

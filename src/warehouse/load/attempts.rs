@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::lost_connection::retry_if_lost;
+use super::lost_connection::{Contact, open_session, retry_if_lost};
 use super::report::LoadReport;
 use super::source::LoadSource;
 use super::transaction::{CrossAttemptState, LoadTransaction};
@@ -28,17 +28,15 @@ impl WarehouseLoad<'_> {
         let connection = &self.warehouse.connection;
         let started = Instant::now();
         let statements = self.statements(source)?;
-        let mut session = Ok(
-            retry_if_lost(progress, || WarehouseSession::try_open(connection))
-                .map_err(|failure| failure.error)?,
-        );
+        let mut contact = self.contact;
         let mut state = CrossAttemptState::default();
         let mut failures = FailureCounts::default();
         let mut attempt = 1;
         loop {
-            let loaded = session.and_then(|session| {
-                self.attempt(session, source, &statements, &mut state, progress)
-            });
+            let session = retry_if_lost(progress, || open_session(connection, contact))
+                .map_err(|failure| self.load_error(source, failure, &state))?;
+            contact = Contact::Again;
+            let loaded = self.attempt(session, source, &statements, &mut state, progress);
             progress.finish_phase();
             let Err(failure) = loaded else {
                 return Ok(LoadReport {
@@ -55,7 +53,6 @@ impl WarehouseLoad<'_> {
             progress.warn(&format!("{}; retrying the load", failure.error));
             std::thread::sleep(delay);
             attempt += 1;
-            session = WarehouseSession::try_open(connection);
         }
     }
 
@@ -95,7 +92,7 @@ impl WarehouseLoad<'_> {
             (false, ErrorClass::ConnectionLost | ErrorClass::StorageBusy) => {
                 error.with_hint(format!("the warehouse is unchanged; {repeat}"))
             }
-            (false, ErrorClass::Fatal) => error,
+            (false, ErrorClass::UnknownHost | ErrorClass::Fatal) => error,
         }
     }
 }
@@ -115,7 +112,7 @@ impl FailureCounts {
             ErrorClass::Conflict => &mut self.conflicts,
             ErrorClass::ConnectionLost => &mut self.lost_connections,
             ErrorClass::StorageBusy => &mut self.busy_storage,
-            ErrorClass::Fatal => return None,
+            ErrorClass::UnknownHost | ErrorClass::Fatal => return None,
         };
         *failures += 1;
         let delay = failure.class.retry_policy()?.delay_after(*failures);

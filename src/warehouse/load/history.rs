@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::lost_connection::retry_if_lost;
+use super::lost_connection::{Contact, open_session, retry_if_lost};
 use super::plan::loaded_runs_query;
 use super::preflight::{ensure_mergeable, ensure_refreshable};
 use crate::config::LoadedObjects;
@@ -67,7 +67,7 @@ pub(crate) fn loaded_before(
     progress: &dyn Observer,
 ) -> Result<LoadedBefore> {
     query_warehouse(warehouse, progress, |session| {
-        ensure_mergeable(session)?;
+        ensure_mergeable(session, progress)?;
         let mut objects = LoadedObjects::default();
         session.for_each_row(&loaded_objects_query(&SPARKIFY), |row| {
             if let [Some(kind), Some(object), Some(etag)] = row.as_slice() {
@@ -92,7 +92,9 @@ pub(crate) fn loaded_before(
 /// # Errors
 /// Returns the errors of [`loaded_before`].
 pub(crate) fn check_tables(warehouse: &WarehouseConfig, progress: &dyn Observer) -> Result<()> {
-    query_warehouse(warehouse, progress, ensure_mergeable)
+    query_warehouse(warehouse, progress, |session| {
+        ensure_mergeable(session, progress)
+    })
 }
 
 /// Checks the tables of a warehouse before a full refresh, and returns the runs that were loaded into it.
@@ -104,7 +106,7 @@ pub(crate) fn loaded_runs(
     progress: &dyn Observer,
 ) -> Result<HashSet<String>> {
     query_warehouse(warehouse, progress, |session| {
-        let missing = ensure_refreshable(session)?;
+        let missing = ensure_refreshable(session, progress)?;
         match missing.contains(&SPARKIFY.load_history) {
             true => Ok(HashSet::new()),
             false => query_runs(session, &loaded_runs_query(&SPARKIFY)),
@@ -133,8 +135,10 @@ fn query_warehouse<T>(
             .with_source(failure.error),
         ..failure
     };
+    let mut contact = Contact::First;
     let queried = retry_if_lost(progress, || {
-        let mut session = WarehouseSession::try_open(&warehouse.connection)?;
+        let mut session = open_session(&warehouse.connection, contact)?;
+        contact = Contact::Again;
         // In Redshift a lock on a table blocks readers too.
         warn_if_blocked(progress, || query(&mut session)).map_err(load_error)
     });

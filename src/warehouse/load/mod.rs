@@ -34,6 +34,7 @@ pub use change_counts::TableChangeCounts;
 pub(crate) use dataset_source::DatasetSource;
 pub use history::NewestLoad;
 pub(crate) use history::{check_tables, loaded_before, loaded_runs};
+pub(crate) use lost_connection::Contact;
 pub(crate) use mode::LoadMode;
 pub(crate) use plan::{ParquetParams, parquet_copy_statements};
 pub use report::LoadReport;

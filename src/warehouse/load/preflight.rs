@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::mode::LoadMode;
 use super::privileges::ensure_privileges;
 use crate::model::TableSchema;
+use crate::observer::Observer;
 use crate::warehouse::catalog::{
     Catalog, check_schema, missing_tables, read_catalog, schema_mismatch,
 };
@@ -20,9 +21,10 @@ use crate::warehouse::upgrade::find_outdated_table;
 /// query fails.
 pub(super) fn ensure_mergeable(
     session: &mut WarehouseSession,
+    progress: &dyn Observer,
 ) -> std::result::Result<(), StatementError> {
     let catalog = read_matching_catalog(session)?;
-    ensure_privileges(session, &LoadMode::Incremental, &catalog)?;
+    ensure_privileges(session, &LoadMode::Incremental, &catalog, progress)?;
     if let Some(lost) = find_lost_table(session, &catalog)? {
         return Err(fatal(lost));
     }
@@ -40,12 +42,13 @@ pub(super) fn ensure_mergeable(
 /// privilege, or if a query fails.
 pub(super) fn ensure_refreshable(
     session: &mut WarehouseSession,
+    progress: &dyn Observer,
 ) -> std::result::Result<Vec<&'static TableSchema>, StatementError> {
     let catalog = read_matching_catalog(session)?;
     let full_refresh = LoadMode::FullRefresh {
         runs_before: HashSet::new(),
     };
-    ensure_privileges(session, &full_refresh, &catalog)?;
+    ensure_privileges(session, &full_refresh, &catalog, progress)?;
     if find_lost_table(session, &catalog)?.is_some() {
         return Ok(missing_tables(&catalog));
     }

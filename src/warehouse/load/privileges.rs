@@ -1,12 +1,13 @@
 //! Checks that the user has the privileges that the statements of a load need.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::mode::LoadMode;
 use super::plan::load_statements;
 use crate::error::{Error, Result};
 use crate::model::TableSchema;
 use crate::model::sparkify::SPARKIFY;
+use crate::observer::Observer;
 use crate::warehouse::catalog::Catalog;
 use crate::warehouse::connect::error::{StatementError, fatal};
 use crate::warehouse::connect::session::{ResultRow, WarehouseSession};
@@ -17,19 +18,28 @@ use crate::warehouse::sql::statement::Effect;
 
 /// Checks that the user may run the statements of a load. A table that does not exist belongs to the user who creates it.
 ///
+/// In Redshift a privilege that seems to be missing is only a warning: it is not documented whether `has_table_privilege`
+/// knows grants to roles, scoped permissions and privileges on columns, so the load itself has to tell.
+///
 /// # Errors
 /// Returns an error that names all missing privileges or the owner that a full refresh needs, or one if a query fails.
 pub(super) fn ensure_privileges(
     session: &mut WarehouseSession,
     mode: &LoadMode,
     catalog: &Catalog,
+    progress: &dyn Observer,
 ) -> std::result::Result<(), StatementError> {
     let dialect = session.dialect();
     let mut needed = needed_privileges(dialect, mode).map_err(fatal)?;
     needed.retain(|privilege| catalog.contains_key(privilege.table.name));
     let rows = session.query(&privileges_query(dialect, &needed))?;
     if let Some(missing) = missing_privileges(&needed, &rows).map_err(fatal)? {
-        return Err(fatal(missing));
+        match dialect {
+            Dialect::Postgres => return Err(fatal(missing)),
+            Dialect::Redshift => progress.warn(&format!(
+                "{missing}, unless a role or a scoped permission grants them"
+            )),
+        }
     }
     match (mode, dialect) {
         (LoadMode::FullRefresh { .. }, Dialect::Postgres) => ensure_keys_can_be_dropped(session),
@@ -53,10 +63,22 @@ fn ensure_keys_can_be_dropped(
 }
 
 /// A privilege on a table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Privilege {
     table: &'static TableSchema,
     name: &'static str,
+    substitute: Substitute,
+}
+
+/// What else permits the statements that a privilege is needed for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Substitute {
+    /// Nothing.
+    None,
+    /// The same privilege on each of these columns.
+    Columns(Vec<&'static str>),
+    /// Any other privilege that permits to lock the table against changes.
+    AnyLock,
 }
 
 /// Returns the privileges that a load needs, table by table.
@@ -67,20 +89,47 @@ fn needed_privileges(dialect: Dialect, mode: &LoadMode) -> Result<Vec<Privilege>
             .iter()
             .any(|statement| statement.effect == effect)
     };
+    let all_columns = |table: &TableSchema| {
+        let columns = table.columns.iter().map(|column| column.name);
+        Substitute::Columns(columns.collect())
+    };
+    let updated_columns = |table| {
+        let updates = statements
+            .iter()
+            .filter(|statement| statement.effect == Effect::Update(table));
+        let columns: BTreeSet<_> = updates
+            .flat_map(|update| update.updated_columns.iter().copied())
+            .collect();
+        Substitute::Columns(columns.into_iter().collect())
+    };
     let mut needed = Vec::new();
     for table in SPARKIFY.warehouse_tables() {
-        needed.push(Privilege {
-            table,
-            name: "SELECT",
-        });
-        for (effect, name) in [
-            (Effect::Insert(table), "INSERT"),
-            (Effect::Update(table), "UPDATE"),
-            (Effect::Delete(table), "DELETE"),
-        ] {
-            if has(effect) {
-                needed.push(Privilege { table, name });
-            }
+        let is_history = table == SPARKIFY.load_history;
+        let mut need = |name, substitute| {
+            needed.push(Privilege {
+                table,
+                name,
+                substitute,
+            });
+        };
+        need(
+            "SELECT",
+            match is_history {
+                true => all_columns(table),
+                // CREATE TABLE ... (LIKE table) is not permitted by privileges on columns.
+                false => Substitute::None,
+            },
+        );
+        if has(Effect::Insert(table)) {
+            need("INSERT", all_columns(table));
+        }
+        if has(Effect::Update(table)) {
+            need("UPDATE", updated_columns(table));
+        } else if is_history && has(Effect::Lock) && dialect == Dialect::Postgres {
+            need("UPDATE", Substitute::AnyLock);
+        }
+        if has(Effect::Delete(table)) {
+            need("DELETE", Substitute::None);
         }
     }
     Ok(needed)
@@ -89,15 +138,28 @@ fn needed_privileges(dialect: Dialect, mode: &LoadMode) -> Result<Vec<Privilege>
 /// Returns the query for the names of the user and the database, whether the user may create temporary tables, and whether
 /// the user has each of the privileges.
 fn privileges_query(dialect: Dialect, needed: &[Privilege]) -> String {
-    let has = |Privilege { table, name }: &Privilege| {
+    let has = |Privilege {
+                   table,
+                   name,
+                   substitute,
+               }: &Privilege| {
         let table = table.name;
-        let on_table = format!("has_table_privilege('{table}', '{name}')");
-        match (dialect, *name) {
-            // PostgreSQL also has privileges on columns.
-            (Dialect::Postgres, "SELECT" | "INSERT" | "UPDATE") => {
-                format!("{on_table} OR has_any_column_privilege('{table}', '{name}')")
+        let on_table = |name: &str| format!("has_table_privilege('{table}', '{name}')");
+        match (dialect, substitute) {
+            (Dialect::Postgres, Substitute::Columns(columns)) => {
+                let on_columns = columns
+                    .iter()
+                    .map(|column| format!("has_column_privilege('{table}', '{column}', '{name}')"));
+                let on_columns: Vec<_> = on_columns.collect();
+                format!("{} OR ({})", on_table(name), on_columns.join(" AND "))
             }
-            _ => on_table,
+            // PostgreSQL has MAINTAIN since version 17.
+            (Dialect::Postgres, Substitute::AnyLock) => format!(
+                "{} OR CASE WHEN current_setting('server_version_num')::INTEGER >= 170000 THEN {} ELSE FALSE END",
+                on_table("UPDATE, DELETE, TRUNCATE"),
+                on_table("MAINTAIN")
+            ),
+            (Dialect::Postgres, Substitute::None) | (Dialect::Redshift, _) => on_table(name),
         }
     };
     let columns: Vec<_> = needed.iter().map(has).collect();
@@ -194,7 +256,11 @@ mod tests {
     }
 
     fn needed() -> Vec<Privilege> {
-        let privilege = |table, name| Privilege { table, name };
+        let privilege = |table, name| Privilege {
+            table,
+            name,
+            substitute: Substitute::None,
+        };
         vec![
             privilege(&USERS, "SELECT"),
             privilege(&USERS, "INSERT"),

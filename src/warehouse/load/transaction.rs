@@ -55,8 +55,8 @@ impl<'a> LoadTransaction<'a> {
     ) -> Result<Self> {
         let _span = tracing::info_span!("check_tables").entered();
         let missing_tables = warn_if_blocked(progress, || match load.mode {
-            LoadMode::Incremental => ensure_mergeable(session).map(|()| Vec::new()),
-            LoadMode::FullRefresh { .. } => ensure_refreshable(session),
+            LoadMode::Incremental => ensure_mergeable(session, progress).map(|()| Vec::new()),
+            LoadMode::FullRefresh { .. } => ensure_refreshable(session, progress),
         })?;
         source.prepare_attempt(session)?;
         Ok(Self {

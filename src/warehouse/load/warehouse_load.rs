@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::lost_connection::Contact;
 use super::mode::LoadMode;
 use super::plan::load_statements;
 use super::source::LoadSource;
@@ -16,6 +17,8 @@ pub(crate) struct WarehouseLoad<'a> {
     pub warehouse: &'a WarehouseConfig,
     /// What happens to the rows in the warehouse.
     pub mode: &'a LoadMode,
+    /// Whether the command has had a session with the warehouse before.
+    pub contact: Contact,
 }
 
 impl WarehouseLoad<'_> {

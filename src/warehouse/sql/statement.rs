@@ -12,6 +12,8 @@ pub(crate) struct Statement {
     /// Whether it may have to wait long for the locks of other sessions, so that a warning about the wait is useful.
     /// Statements that wait at most for a moment are not marked.
     pub may_block: bool,
+    /// The columns that an UPDATE sets.
+    pub updated_columns: Vec<&'static str>,
     /// Why it is there, in full sentences: a comment of the scripts in `sql/`; empty if there is nothing to say.
     pub comment: String,
 }
@@ -93,6 +95,7 @@ impl Statement {
             sql: sql.into(),
             effect,
             may_block: false,
+            updated_columns: Vec::new(),
             comment: String::new(),
         }
     }

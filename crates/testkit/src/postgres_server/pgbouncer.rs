@@ -34,7 +34,7 @@ impl PgBouncer {
         let settings = format!(
             "[databases]\n* = host={host} port={port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nunix_socket_dir =\n\
              auth_type = scram-sha-256\nauth_file = userlist.txt\npool_mode = transaction\n\
-             default_pool_size = {pool_size}\nmax_client_conn = 200\n",
+             default_pool_size = {pool_size}\nmax_client_conn = 200\nserver_login_retry = 1\n",
             host = database.host,
             port = database.port,
         );

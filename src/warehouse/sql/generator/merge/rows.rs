@@ -21,7 +21,10 @@ pub(super) fn update(
         wrapped_list(set, 4),
         where_all(conditions, 0)
     );
-    Statement::new(Effect::Update(table), sql)
+    Statement {
+        updated_columns: columns.iter().map(|column| column.name).collect(),
+        ..Statement::new(Effect::Update(table), sql)
+    }
 }
 
 /// Returns the statement that inserts rows of a temporary table unless the table has a row `w` that meets the conditions.
