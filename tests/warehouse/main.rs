@@ -9,6 +9,7 @@ mod support;
 mod cli_arguments;
 mod config_file;
 mod connection_config;
+mod connection_parameters;
 mod password_leaks;
 mod pgpass;
 
