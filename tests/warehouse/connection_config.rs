@@ -308,7 +308,7 @@ fn invalid_setting_is_named() {
         ("postgres://me@h/d?sslmod=", "unknown parameter 'sslmod'"),
         (
             "postgres://me@h/d?password=abc&hun=ter2",
-            "unknown parameter after a password; write & in the password as %26",
+            "unknown parameter; write ? and & in a password as %3F and %26",
         ),
         ("redshift://me:word@h/d", "must not contain a password"),
         (

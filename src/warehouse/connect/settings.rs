@@ -116,14 +116,7 @@ impl Settings {
     /// Returns an error if there is no such parameter, or it is not supported.
     pub(super) fn set_named(&mut self, name: &str, value: &str, source: ValueSource) -> Result<()> {
         let Some(spec) = find_parameter(name) else {
-            // After a password, an unknown name may be the rest of it.
-            let secrets = [Parameter::Password, Parameter::KeyPassword];
-            let follows_secret = secrets.iter().any(|secret| self.0.contains_key(secret));
-            return Err(match follows_secret {
-                true => invalid(&source, "unknown parameter after a password")
-                    .with_hint("write & in the password as %26"),
-                false => unknown_parameter(name, &source),
-            });
+            return Err(unknown_parameter(name, &source));
         };
         // As in libpq, an empty value leaves the parameter unset.
         match value.is_empty() {

@@ -1,6 +1,6 @@
 //! Parses the URL of a warehouse by the rules of libpq (PostgreSQL documentation, "Connection URIs").
 
-use super::parameter::Parameter;
+use super::parameter::{Parameter, find_parameter};
 use super::settings::{Setting, Settings, invalid};
 use super::value_source::ValueSource;
 use crate::error::{Error, Result};
@@ -81,10 +81,17 @@ impl<'a> UrlParser<'a> {
         let (hosts, database) = location.split_once('/').unwrap_or((location, ""));
         self.parse_hosts(hosts)?;
         self.set(Parameter::Database, "database", database)?;
+        // A password that contains a ? or & and is not encoded may continue there.
+        let may_have_secret = query.contains('@') || query.contains("password=");
         for parameter in query.split('&').filter(|text| !text.is_empty()) {
             let (name, value) = parameter
                 .split_once('=')
                 .ok_or_else(|| self.invalid("a parameter after ? has no ="))?;
+            if may_have_secret && find_parameter(name).is_none() {
+                return Err(self
+                    .invalid("unknown parameter")
+                    .with_hint("write ? and & in a password as %3F and %26"));
+            }
             self.set_parameter(name, value)?;
         }
         Ok(self.settings)
