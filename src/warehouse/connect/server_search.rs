@@ -68,9 +68,11 @@ pub(super) fn connect(
 
 /// Returns the class of a search: one server that may be used later is enough.
 fn class_of_search(classes: &[ErrorClass]) -> ErrorClass {
-    let by_hope = [ErrorClass::ConnectionLost, ErrorClass::UnknownHost];
-    let best = by_hope.into_iter().find(|class| classes.contains(class));
-    best.unwrap_or(ErrorClass::Fatal)
+    let more_temporary_first = [ErrorClass::ConnectionLost, ErrorClass::UnknownHost];
+    let class = more_temporary_first
+        .into_iter()
+        .find(|class| classes.contains(class));
+    class.unwrap_or(ErrorClass::Fatal)
 }
 
 /// Combines why each of the servers is not used.
@@ -138,7 +140,10 @@ fn connect_to_any_address(
         (None, None) => {
             let port = host.port;
             let found = run_within(timeout, move || lookup(&name, port))?;
-            let addresses = found.ok_or_else(timed_out)?.map_err(failure)?;
+            let mut addresses = found.ok_or_else(timed_out)?.map_err(failure)?;
+            if connection.load_balance {
+                fastrand::shuffle(&mut addresses);
+            }
             let with_address = |address| {
                 let mut config = config.clone();
                 config.hostaddr(address);
