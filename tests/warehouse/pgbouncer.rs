@@ -109,6 +109,14 @@ impl PooledWarehouse {
         CommandOutput::run(&mut self.sandbox.command(&run)).assert_success();
     }
 
+    /// Asserts that the tables have the rows of a dataset.
+    #[track_caller]
+    fn assert_holds(&self, dataset: &str) {
+        let loaded = read_database_tables(&mut self.database.connect());
+        let expected = read_parquet_tables(&self.sandbox.path(dataset));
+        assert_tables_eq(&loaded, &expected);
+    }
+
     /// Returns what is left in the sessions that the clients have shared.
     fn session_state(&self) -> Vec<String> {
         // Each transaction keeps a session, so that these are all of them.
@@ -164,9 +172,7 @@ fn loads_and_queries_at_once_leave_nothing_in_the_pool() {
     for child in running {
         assert_succeeds(child);
     }
-    let loaded = read_database_tables(&mut warehouse.database.connect());
-    let all = read_parquet_tables(&warehouse.sandbox.path("all"));
-    assert_tables_eq(&loaded, &all);
+    warehouse.assert_holds("all");
     assert_eq!(warehouse.session_state(), Vec::<String>::new());
 }
 
@@ -241,9 +247,7 @@ fn failed_loads_leave_nothing_in_the_pool() {
     client.batch_execute("ROLLBACK").unwrap();
     assert_eq!(warehouse.session_state(), Vec::<String>::new());
     warehouse.run(&load);
-    let loaded = read_database_tables(&mut client);
-    let dataset = read_parquet_tables(&warehouse.sandbox.path("dataset-1"));
-    assert_tables_eq(&loaded, &dataset);
+    warehouse.assert_holds("dataset-1");
     assert_eq!(warehouse.session_state(), Vec::<String>::new());
 }
 
@@ -301,7 +305,5 @@ fn server_behind_the_pooler_is_waited_for() {
     let output = CommandOutput::from(child.wait_with_output().unwrap());
     let output = output.assert_success_with_warnings();
     assert!(output.stderr.contains("trying again"), "{output:?}");
-    let loaded = read_database_tables(&mut warehouse.database.connect());
-    let dataset = read_parquet_tables(&warehouse.sandbox.path("dataset-1"));
-    assert_tables_eq(&loaded, &dataset);
+    warehouse.assert_holds("dataset-1");
 }

@@ -31,7 +31,7 @@ pub(super) enum AttemptError {
 /// Why the attempts to connect to a host failed.
 #[derive(Debug)]
 pub(super) enum HostError {
-    /// One attempt was made, or only one error says something: a server without TLS refuses nobody by that.
+    /// One attempt was made, or only one error matters: that a server does not support TLS is not a refusal.
     One(AttemptError),
     /// The attempts with TLS and without it failed.
     Both {

@@ -12,6 +12,16 @@ use testkit::postgres_server::{SUPERUSER_PASSWORD, TestDatabase};
 
 use crate::support::config_sources::ConfigSources;
 
+/// All values of `sslmode`.
+pub const MODES: [&str; 6] = [
+    "disable",
+    "allow",
+    "prefer",
+    "require",
+    "verify-ca",
+    "verify-full",
+];
+
 /// The outcome of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {

@@ -2,7 +2,7 @@
 
 use super::certificates::{Certificate, CertificateSpec};
 use super::clients::Outcome::{Encrypted, Plain, Refused};
-use super::clients::{Home, connect, connect_psql, url};
+use super::clients::{Home, MODES, connect, connect_psql, url};
 use super::tls_server::TlsServer;
 
 /// Each user with another entry. `mixed` needs a password only with TLS.
@@ -10,15 +10,6 @@ const HBA: &str = "hostssl all tls_only 127.0.0.1/32 trust\nhostnossl all plain_
     hostssl all mixed 127.0.0.1/32 scram-sha-256\nhostnossl all mixed 127.0.0.1/32 trust\n\
     host all rejected 127.0.0.1/32 reject\nhost all sparkify 127.0.0.1/32 trust\n\
     host all locked 127.0.0.1/32 trust\n";
-
-const MODES: [&str; 6] = [
-    "disable",
-    "allow",
-    "prefer",
-    "require",
-    "verify-ca",
-    "verify-full",
-];
 
 fn start_server(settings: &[(&str, &str)]) -> TlsServer {
     let certificate = Certificate::new(CertificateSpec::default());

@@ -5,21 +5,13 @@ use std::thread;
 use super::certificates::AlternativeName::{Dns, Ip};
 use super::certificates::{Certificate, CertificateSpec, KeyKind};
 use super::clients::Outcome::{self, Encrypted, Plain, Refused};
-use super::clients::{Home, connect, connect_psql, url};
+use super::clients::{Home, MODES, connect, connect_psql, url};
 use super::tls_server::TlsServer;
 
 /// `encrypted` logs in with TLS only, `any` with it and without it.
 const HBA: &str = "hostssl all encrypted 127.0.0.1/32 trust\nhostnossl all encrypted 127.0.0.1/32 reject\n\
     host all all 127.0.0.1/32 trust\n";
 
-const MODES: [&str; 6] = [
-    "disable",
-    "allow",
-    "prefer",
-    "require",
-    "verify-ca",
-    "verify-full",
-];
 const ROOTS: [&str; 6] = [
     "none",
     "authority",

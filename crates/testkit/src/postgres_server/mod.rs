@@ -9,6 +9,7 @@ mod bin_dir;
 mod database;
 mod pgbouncer;
 mod server;
+mod supervisor;
 
 pub use database::TestDatabase;
 pub use pgbouncer::PgBouncer;

@@ -2,15 +2,13 @@
 //! transaction.
 
 use std::fs;
-use std::io::{BufReader, Write};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
 
 use tempfile::TempDir;
 
 use crate::postgres_server::database::TestDatabase;
-use crate::postgres_server::server::{SUPERUSER, SUPERUSER_PASSWORD, free_port, is_ready};
+use crate::postgres_server::server::{SUPERUSER, SUPERUSER_PASSWORD};
+use crate::postgres_server::supervisor::Supervisor;
 
 /// Stops PgBouncer when the test process ends.
 const SUPERVISOR_SCRIPT: &str = include_str!("pgbouncer_supervisor.sh");
@@ -19,9 +17,7 @@ const SUPERVISOR_SCRIPT: &str = include_str!("pgbouncer_supervisor.sh");
 pub struct PgBouncer {
     /// The port on 127.0.0.1.
     pub port: u16,
-    supervisor: Child,
-    // The supervisor stops PgBouncer when this pipe is closed.
-    port_pipe: Option<ChildStdin>,
+    _supervisor: Supervisor,
 }
 
 impl PgBouncer {
@@ -41,29 +37,11 @@ impl PgBouncer {
         fs::write(folder.join("settings"), settings).unwrap();
         let users = format!("\"{SUPERUSER}\" \"{SUPERUSER_PASSWORD}\"\n");
         fs::write(folder.join("userlist.txt"), users).unwrap();
-        let mut supervisor = Command::new("sh")
-            .args(["-c", SUPERVISOR_SCRIPT, "sh"])
-            .args([&folder, &program])
-            .env("LC_ALL", "C")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            // Ctrl-C must only reach the test process; the supervisor waits for its end.
-            .process_group(0)
-            .spawn()
-            .expect("cannot start sh");
-        let mut responses = BufReader::new(supervisor.stdout.take().unwrap());
-        let mut ports = supervisor.stdin.take().unwrap();
-        let port = (0..10).find_map(|_| {
-            let port = free_port();
-            writeln!(ports, "{port}").unwrap();
-            is_ready(&mut responses).then_some(port)
-        });
-        let log = || fs::read_to_string(folder.join("log")).unwrap_or_default();
-        let port = port.unwrap_or_else(|| panic!("PgBouncer did not start:\n{}", log()));
+        let arguments = [program.as_os_str()];
+        let mut supervisor = Supervisor::spawn(SUPERVISOR_SCRIPT, &folder, &arguments);
         Self {
-            port,
-            supervisor,
-            port_pipe: Some(ports),
+            port: supervisor.start_server("PgBouncer"),
+            _supervisor: supervisor,
         }
     }
 
@@ -74,13 +52,6 @@ impl PgBouncer {
             port: self.port,
             ..database.clone()
         }
-    }
-}
-
-impl Drop for PgBouncer {
-    fn drop(&mut self) {
-        drop(self.port_pipe.take());
-        let _ = self.supervisor.wait();
     }
 }
 

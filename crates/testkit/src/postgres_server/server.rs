@@ -1,11 +1,7 @@
 //! A server: a cluster in a temporary directory, under a supervisor that outlives the test process.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -14,6 +10,7 @@ use tempfile::TempDir;
 
 use crate::postgres_server::bin_dir::find_postgres_bin_dir;
 use crate::postgres_server::database::TestDatabase;
+use crate::postgres_server::supervisor::Supervisor;
 
 /// The superuser of every server.
 pub const SUPERUSER: &str = "sparkify";
@@ -42,9 +39,7 @@ pub struct PostgresServer {
     pub port: u16,
     folder: PathBuf,
     database_count: AtomicU32,
-    supervisor: Child,
-    // The supervisor stops the server when this pipe is closed.
-    port_pipe: Option<ChildStdin>,
+    _supervisor: Supervisor,
 }
 
 /// Returns the server that the tests of this process share: SCRAM passwords, no TLS.
@@ -61,36 +56,15 @@ impl PostgresServer {
         let folder = TempDir::with_prefix("sparkify-pg-").unwrap().keep();
         write_server_files(&folder, options);
 
-        let mut supervisor = Command::new("sh")
-            .args(["-c", SUPERVISOR_SCRIPT, "sh"])
-            .args([&folder, &bin])
-            .arg(SUPERUSER)
-            .env("LC_ALL", "C")
-            .env_remove("PGDATA")
-            .current_dir(&folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            // Ctrl-C must only reach the test process; the supervisor waits for its end.
-            .process_group(0)
-            .spawn()
-            .expect("cannot start sh");
-        let mut responses = BufReader::new(supervisor.stdout.take().unwrap());
-        let mut ports = supervisor.stdin.take().unwrap();
-
-        let log = || fs::read_to_string(folder.join("log")).unwrap_or_default();
-        assert!(is_ready(&mut responses), "initdb failed:\n{}", log());
-        let port = (0..10).find_map(|_| {
-            let port = free_port();
-            writeln!(ports, "{port}").unwrap();
-            is_ready(&mut responses).then_some(port)
-        });
-        let port = port.unwrap_or_else(|| panic!("PostgreSQL did not start:\n{}", log()));
+        let arguments = [bin.as_os_str(), SUPERUSER.as_ref()];
+        let mut supervisor = Supervisor::spawn(SUPERVISOR_SCRIPT, &folder, &arguments);
+        supervisor.wait_until_ready("initdb");
+        let port = supervisor.start_server("PostgreSQL");
         Self {
             port,
             folder,
             database_count: AtomicU32::new(0),
-            supervisor,
-            port_pipe: Some(ports),
+            _supervisor: supervisor,
         }
     }
 
@@ -123,13 +97,6 @@ impl PostgresServer {
             user: SUPERUSER.to_owned(),
             password: SUPERUSER_PASSWORD.to_owned(),
         }
-    }
-}
-
-impl Drop for PostgresServer {
-    fn drop(&mut self) {
-        drop(self.port_pipe.take());
-        let _ = self.supervisor.wait();
     }
 }
 
@@ -175,17 +142,4 @@ fn write_server_files(folder: &Path, options: PostgresServerOptions) {
 fn restrict_to_owner(key: &Path) {
     use std::os::unix::fs::PermissionsExt;
     fs::set_permissions(key, fs::Permissions::from_mode(0o600)).unwrap();
-}
-
-/// Returns a port that was free when checked.
-pub(super) fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    listener.local_addr().unwrap().port()
-}
-
-/// Returns whether the supervisor reports that its last task is done.
-pub(super) fn is_ready(output: &mut BufReader<ChildStdout>) -> bool {
-    let mut line = String::new();
-    output.read_line(&mut line).unwrap();
-    line == "ready\n"
 }

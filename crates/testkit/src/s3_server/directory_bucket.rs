@@ -1,5 +1,5 @@
 //! What is different in a directory bucket (S3 Express One Zone): it lists folders only, in no particular order, its ETags
-//! are no digests, and requests are signed with the credentials of a session.
+//! are not digests, and requests are signed with the credentials of a session.
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
