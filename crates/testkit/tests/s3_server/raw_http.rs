@@ -110,10 +110,13 @@ fn read_response(stream: &mut TcpStream, min_bytes: usize) -> RawResponse {
                 bytes.extend_from_slice(&buffer[..length]);
                 continue;
             }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                response.end = ObservedEnd::Stalled
-            }
-            Err(_) => response.end = ObservedEnd::Closed,
+            Err(error) => match error.kind() {
+                // A machine that suspends its processes interrupts every read that has a timeout.
+                ErrorKind::Interrupted => continue,
+                ErrorKind::WouldBlock => response.end = ObservedEnd::Stalled,
+                ErrorKind::ConnectionReset => response.end = ObservedEnd::Closed,
+                _ => panic!("cannot read the response: {error}"),
+            },
         }
         return response;
     }
