@@ -43,6 +43,7 @@ mod input;
     reason = "the items are documented where they are defined"
 )]
 pub mod internals;
+mod interrupt;
 pub mod jobs;
 mod model;
 pub mod observer;
@@ -54,5 +55,6 @@ pub mod report;
 mod retry;
 mod schema;
 mod star;
+mod stop_signal;
 mod storage;
 mod warehouse;

@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use super::args::logging::LogArgs;
 use super::logging::start_logging;
 use super::preconditions::check_machine;
+use super::signals::{handle_signals, lock_last_line};
 use super::stderr::eprint_line;
 use super::usage_error::print_usage_error;
 use super::{
@@ -70,8 +71,11 @@ pub fn main() -> ExitCode {
     // The log has times, so the clock comes first.
     let result = check_machine().and_then(|()| {
         start_logging(&cli.logging);
+        handle_signals();
         run_command(cli.command)
     });
+    // Not released, because nobody prints after this.
+    std::mem::forget(lock_last_line());
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

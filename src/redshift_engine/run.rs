@@ -115,7 +115,9 @@ fn upload_and_load(
     staging: &Staging,
     load: WarehouseLoad<'_>,
 ) -> std::result::Result<(RunReport, LoadReport), EngineFailure> {
-    plan.upload(staging.store())?;
+    plan.upload(staging.store()).map_err(|error| {
+        error.describe_stop("the run is discarded, and the warehouse is unchanged")
+    })?;
     let mut source = RawRecords::new(run, input, plan, staging);
     let loaded = load.execute(&mut source, run.progress);
     run.progress.finish_phase();
