@@ -3,10 +3,9 @@
 use super::args::location::location_parser;
 use super::args::s3::S3Args;
 use super::args::warehouse::{IamRoleArgs, WarehouseArgs};
+use super::console::print_load_summary;
 use super::help;
 use super::progress::TerminalProgress;
-use super::render::load::load_summary;
-use super::stderr::eprint_line;
 use super::stdout::{print, print_json, report_failure};
 use crate::error::Result;
 use crate::jobs::{LoadJob, LoadTarget};
@@ -74,7 +73,7 @@ fn load(args: &LoadArgs) -> Result<()> {
     }
     let report = job.execute(&progress)?;
     if !args.quiet {
-        eprint_line(&load_summary(&report));
+        print_load_summary(&report);
     }
     if args.json {
         print_json(&LoadJson {

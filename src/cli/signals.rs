@@ -11,7 +11,8 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::exit;
 
-use super::stderr::{clear_bar, eprint_line};
+use super::console::print_error;
+use super::stderr::clear_bar;
 use crate::error::StopSignal;
 use crate::interrupt::{cancel_waits, forced_exit_error, request_stop};
 
@@ -47,7 +48,7 @@ pub(super) fn handle_signals() {
         }
         let _last_line = lock_last_line();
         clear_bar();
-        eprint_line(&format!("sparkify: {}", forced_exit_error(signal)));
+        print_error(&forced_exit_error(signal));
         exit(i32::from(signal.exit_code()));
     };
     drop(

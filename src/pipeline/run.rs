@@ -75,6 +75,7 @@ pub(super) fn run_with_timings(
             locations,
             config.compression,
         )?;
+        progress.run_started(staging.run_id());
         let run = RunContext::new(config, started_at, progress, &staging, timings, sources);
         match build_tables(&run, began) {
             Ok(report) => {

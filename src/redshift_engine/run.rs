@@ -72,6 +72,7 @@ pub(crate) fn run(
         [&[], &[]],
         config.compression,
     )?;
+    progress.run_started(staging.run_id());
     let location = config.out.join(staging.run_id());
     let plan = RawStagingPlan::new(&location, &input.songs, &input.logs, jsonpaths.as_ref());
     let loaded = upload_and_load(&run, &input, &plan, &staging, load);
