@@ -40,3 +40,5 @@ mod disk_full;
 mod odd_file_names;
 #[cfg(target_os = "linux")]
 mod permissions;
+#[cfg(target_os = "linux")]
+mod signals;

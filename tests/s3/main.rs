@@ -33,4 +33,5 @@ mod proxies;
 mod replay;
 mod s3_options;
 mod secret_leaks;
+mod signals;
 mod unusual_keys;

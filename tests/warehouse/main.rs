@@ -39,6 +39,7 @@ mod redshift_engine;
 mod rejected_loads;
 mod replay;
 mod services;
+mod signals;
 mod sql_scripts;
 mod thirty_nights;
 mod triggers;
