@@ -11,8 +11,8 @@ use super::stderr::eprint_line;
 use super::usage_error::print_usage_error;
 use super::version::long_version;
 use super::{
-    bench, clean, completions, create_tables, generate, help, history, load, man, query, rejects,
-    replay, run, schema,
+    bench, check, clean, completions, create_tables, generate, help, history, load, man, query,
+    rejects, replay, run, schema,
 };
 use crate::error::Result;
 
@@ -47,6 +47,7 @@ const EXAMPLES: &str = r"Examples:
   sparkify query top-songs --from 2018-11-01 --to 2018-12-01 \
     --warehouse postgres://etl@localhost/music
   sparkify schema --format dbt > models/sparkify.yml
+  sparkify check --from warehouse
   sparkify clean s3://bucket/star --keep 3
   sparkify generate --out data --events 2000000 --songs 20000 --users 50000 \
     --files 64
@@ -63,6 +64,7 @@ enum Command {
     Replay(replay::ReplayArgs),
     Query(query::QueryArgs),
     Schema(schema::SchemaArgs),
+    Check(check::CheckArgs),
     Clean(clean::CleanArgs),
     Generate(generate::GenerateArgs),
     Bench(bench::BenchCommandArgs),
@@ -100,6 +102,7 @@ fn run_command(command: Command) -> Result<()> {
         Command::Replay(args) => replay::main(args),
         Command::Query(args) => query::main(args),
         Command::Schema(args) => schema::main(&args),
+        Command::Check(args) => check::main(args),
         Command::Clean(args) => clean::main(args),
         Command::Generate(args) => generate::main(args),
         Command::Bench(args) => bench::main(args),

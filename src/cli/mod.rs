@@ -6,6 +6,7 @@
 mod app;
 mod args;
 mod bench;
+mod check;
 mod clean;
 mod completions;
 mod create_tables;

@@ -8,6 +8,7 @@
 
 mod allow_empty;
 mod bench;
+mod check;
 mod completions;
 mod compression;
 mod documents;

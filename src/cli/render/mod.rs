@@ -1,5 +1,6 @@
 //! Renders results as text for a terminal, and as JSON or CSV.
 
+pub(super) mod check;
 pub(super) mod clean;
 pub(super) mod dry_run;
 pub(super) mod failure;
