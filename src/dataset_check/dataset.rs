@@ -20,8 +20,8 @@ use crate::storage::{Location, ObjectMeta, StoreOpener};
 
 /// Checks the dataset at `location`: an output folder, a run below a prefix, or the newest complete run of a prefix.
 ///
-/// Memory is bounded by the keys: 8 bytes for each row of `songplays`, again for each row of its merge state while that is
-/// checked, and for each row of `time`.
+/// Memory is bounded by the keys: 8 bytes for each row of `time`, and of `songplays` and its merge state, whose keys are there
+/// twice while those of their parts are put together.
 ///
 /// # Errors
 /// Returns an error if the dataset cannot be read, or for the first thing that is wrong with it.
@@ -108,6 +108,8 @@ fn check_table(
         keys: Keys::new(unique_columns(&SPARKIFY, table)),
         counts: RowCounts::default(),
     };
+    let rows = checked.iter().flatten().map(|part| part.keys.len()).sum();
+    total.keys.reserve(rows);
     // The first error is that of the first part, whichever thread was faster.
     for part in checked {
         let part = part?;

@@ -43,6 +43,14 @@ impl Keys {
         }
     }
 
+    /// Makes room for keys of other parts of the table.
+    pub(super) fn reserve(&mut self, additional: usize) {
+        match self {
+            Self::Integers(keys) => keys.reserve_exact(additional),
+            Self::Texts(keys) => keys.reserve_exact(additional),
+        }
+    }
+
     /// Adds the keys of another part of the table.
     pub(super) fn append(&mut self, other: Self) {
         match (self, other) {

@@ -117,7 +117,7 @@ impl Dataset {
 }
 
 /// Reads all rows of a part.
-fn read_part(path: &PathBuf) -> RecordBatch {
+pub fn read_part(path: &PathBuf) -> RecordBatch {
     let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap();
     let schema = reader.schema().clone();
     let batches: Vec<_> = reader.build().unwrap().map(Result::unwrap).collect();

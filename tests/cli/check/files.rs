@@ -2,7 +2,10 @@
 
 use std::fs;
 
-use super::broken_dataset::Dataset;
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
+
+use super::broken_dataset::{Dataset, read_part};
 
 #[test]
 fn surplus_part_is_found() {
@@ -106,12 +109,17 @@ fn changed_text_is_found_by_the_statistics() {
 fn changed_key_is_found() {
     let dataset = Dataset::new();
     let path = dataset.part("songplays");
+    let rows = read_part(&path);
+    let mut keys = rows.column(0).as_primitive::<Int64Type>().values().to_vec();
+    keys.sort_unstable();
+    // Statistics have the smallest and the largest key.
+    let key = keys[2].to_le_bytes();
     let mut bytes = fs::read(&path).unwrap();
-    // The keys are the first column, which is neither encoded nor compressed. Its page has a header of less than 64
-    // bytes, and 5 keys.
-    bytes[64] ^= 1;
+    let at = bytes.windows(8).position(|bytes| bytes == key).unwrap();
+    bytes[at] ^= 1;
     fs::write(&path, bytes).unwrap();
-    dataset.assert_check_fails(&["check of dataset/"]);
+    let reason = format!("songplay_id {} is not in songplays", keys[2]);
+    dataset.assert_check_fails(&["check of dataset/merge_state/songplays/", &reason]);
 }
 
 #[test]
