@@ -11,7 +11,7 @@ use super::keys::Keys;
 use super::listed_files::ListedFiles;
 use super::part_file::PartFile;
 use super::reported_counts::{check_rejects, check_reported_counts};
-use super::table_rows::{RowCounts, TableRows, unique_columns};
+use super::table_rows::{RowCounts, TableRows, refers_to, unique_columns};
 use crate::error::Result;
 use crate::model::TableSchema;
 use crate::model::sparkify::SPARKIFY;
@@ -20,8 +20,8 @@ use crate::storage::{Location, ObjectMeta, StoreOpener};
 
 /// Checks the dataset at `location`: an output folder, a run below a prefix, or the newest complete run of a prefix.
 ///
-/// Memory is bounded by the keys: 8 bytes for each row of `time`, and of `songplays` and its merge state, whose keys are there
-/// twice while those of their parts are put together.
+/// Memory is bounded by the keys, of 8 bytes each: those of `songplays` are there twice while those of its parts are put
+/// together, with the keys of `time`; and so are those of its merge state, with the keys of `songplays`.
 ///
 /// # Errors
 /// Returns an error if the dataset cannot be read, or for the first thing that is wrong with it.
@@ -43,13 +43,13 @@ fn check_contents(stores: &StoreOpener, dataset: &PublishedDataset) -> Result<Ch
         ..CheckReport::default()
     };
     let mut keys = BTreeMap::new();
-    for table in SPARKIFY.dataset_tables_by_dependency() {
+    let tables = SPARKIFY.dataset_tables_by_dependency();
+    for (number, &table) in tables.iter().enumerate() {
         let checked = check_table(dataset, table, files.parts(table), &keys)?;
         tracing::info!(table = table.name, rows = checked.rows, "checked a table");
         report.unique_keys += checked.keys.len() as u64;
         report.resolved_references += checked.counts.references;
-        let is_star = SPARKIFY.star.contains(&table);
-        let sizes = match is_star {
+        let sizes = match SPARKIFY.star.contains(&table) {
             true => &mut report.tables,
             false => &mut report.merge_state,
         };
@@ -57,10 +57,9 @@ fn check_contents(stores: &StoreOpener, dataset: &PublishedDataset) -> Result<Ch
         if table == SPARKIFY.fact().0 {
             check_matches(dataset, checked.counts.matched)?;
         }
-        // Nothing refers to the merge state.
-        if is_star {
-            keys.insert(table.name, checked.keys);
-        }
+        keys.insert(table.name, checked.keys);
+        let later = &tables[number + 1..];
+        keys.retain(|name, _| later.iter().any(|table| refers_to(&SPARKIFY, table, name)));
     }
     report.rejects = check_rejects(stores, dataset)?;
     Ok(report)

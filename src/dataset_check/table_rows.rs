@@ -184,6 +184,16 @@ pub(super) fn unique_columns(model: &Model, table: &TableSchema) -> &'static [Co
     }
 }
 
+/// Returns true if the rows of a table refer to the keys of the table with this name.
+pub(super) fn refers_to(model: &Model, table: &TableSchema, name: &str) -> bool {
+    let (fact, _) = model.fact();
+    let names_events = fact.name == name && StateHash::new(model, table).is_some();
+    names_events
+        || references(model, table)
+            .iter()
+            .any(|(_, to)| to.name == name)
+}
+
 /// Returns the positions of the columns that refer to the key of another table, and that table.
 fn references(model: &Model, table: &TableSchema) -> Vec<(usize, &'static TableSchema)> {
     let (fact, _) = model.fact();

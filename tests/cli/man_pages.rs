@@ -54,9 +54,7 @@ fn examples_keep_their_lines() {
     for command in help::all_commands(&sandbox) {
         let name = [&["sparkify".to_owned()], &command[..]].concat().join("-");
         let page = format!("man1/{name}.1");
-        // Bold letters are struck twice.
         let text = mandoc(&sandbox, &["-T", "ascii", "-O", "width=200", &page]).stdout;
-        let text = text.replace(|c: char| c == '\u{8}', "");
         let help = help::long_help(&sandbox, &command);
         let (_, examples) = help.split_once("\nExamples:\n").unwrap();
         let (examples, _) = examples.split_once("\n\nExit codes:").unwrap();
