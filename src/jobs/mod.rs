@@ -8,6 +8,7 @@
 //! | [`RunJob`] | builds a dataset from songs and logs, or replays the rejects of another run, and loads it if a warehouse is named | [`CompletedRun`] |
 //! | [`LoadJob`] | loads a published dataset into a warehouse | [`LoadReport`](crate::report::LoadReport) |
 //! | [`CreateTablesJob`] | creates or upgrades the tables of a warehouse | [`TablesReport`] |
+//! | [`CheckJob`] | verifies a published dataset as a reader would | [`CheckReport`](crate::report::CheckReport) |
 //! | [`CleanJob`] | removes abandoned, failed and superseded runs | [`CleanPlan`](crate::report::CleanPlan) |
 //! | [`HistoryJob`] | lists the loads of a warehouse, or the runs at an output | [`History`] |
 //! | [`RejectsJob`] | shows what a run rejected | [`RejectsReport`](crate::report::RejectsReport) |
@@ -18,6 +19,7 @@
 //! Nothing here reads arguments, and nothing prints. The AWS client reads the files and environment variables that the
 //! AWS command line reads. `examples/embedded_run.rs` runs a job from another program.
 
+mod check;
 mod clean;
 mod create_tables;
 mod history;
@@ -28,6 +30,7 @@ mod rejects;
 mod run;
 mod schema;
 
+pub use check::CheckJob;
 pub use clean::CleanJob;
 pub use create_tables::{CreateTablesJob, TablesReport};
 pub use history::{History, HistoryJob, HistorySource};

@@ -21,6 +21,7 @@ mod raw_staging;
 // Tests of the binary.
 mod access_points;
 mod aws_config_files;
+mod check;
 mod clean_command;
 mod customer_keys;
 mod directory_buckets;

@@ -20,6 +20,7 @@ mod statement_errors;
 mod tls;
 
 // Tests of loads.
+mod check_increments;
 mod crash_recovery;
 mod drop_older_tables;
 mod dropped_or_emptied_tables;
