@@ -7,13 +7,15 @@
 //!   `upgrade` those of an older version, and `create_tables` creates and upgrades them.
 //! - `sql` generates statements from the model, and `load` runs those of a load in one transaction.
 //! - `lock_wait` warns about long waits for other sessions, and `query_result` reads the results of checks.
-//! - `query` runs the saved queries of `sql/analytics`, and `load_log` lists loads.
+//! - `saved_query` has the saved queries of `sql/analytics`, `query` runs them in a warehouse, and `duckdb_script` writes
+//!   them for DuckDB, which reads a dataset. `load_log` lists loads.
 
 pub(crate) mod catalog;
 mod config;
 pub(crate) mod connect;
 pub(crate) mod create_tables;
 pub(crate) mod dialect;
+pub(crate) mod duckdb_script;
 pub(crate) mod iam_role;
 pub(crate) mod load;
 pub(crate) mod load_log;
@@ -21,6 +23,7 @@ mod lock_wait;
 mod lost_tables;
 pub(crate) mod query;
 pub(crate) mod query_result;
+pub(crate) mod saved_query;
 pub(crate) mod sql;
 mod upgrade;
 

@@ -9,6 +9,7 @@
 mod allow_empty;
 mod bench;
 mod compression;
+mod dataset_query;
 mod documents;
 mod edited_rejects;
 mod failed_runs;

@@ -23,6 +23,7 @@ mod access_points;
 mod aws_config_files;
 mod clean_command;
 mod customer_keys;
+mod dataset_query;
 mod directory_buckets;
 mod dry_run;
 mod error_messages;

@@ -49,4 +49,5 @@ mod jobs_from_rust;
 
 // Tests of saved queries.
 mod query_command;
+mod query_time_zone;
 mod saved_queries;

@@ -1,6 +1,7 @@
 //! Renders results as text for a terminal, and as JSON or CSV.
 
 pub(super) mod clean;
+pub(super) mod coverage;
 pub(super) mod dry_run;
 pub(super) mod failure;
 pub(super) mod history;
