@@ -90,6 +90,27 @@ fn path_that_duckdb_cannot_read_is_an_error() {
     );
 }
 
+/// Such a view has the columns of the table, so that a query about it has no rows, and does not fail.
+#[test]
+fn table_without_parts_is_a_view_without_rows() {
+    let (sandbox, _snapshot) = Sandbox::with_dataset();
+    fs::remove_file(sandbox.path("dataset/songs/part-00000.parquet")).unwrap();
+    let report = fs::read(sandbox.path("dataset/_report.json")).unwrap();
+    let mut report: serde_json::Value = serde_json::from_slice(&report).unwrap();
+    report["tables"]["songs"] = serde_json::json!({"rows": 0, "files": 0, "bytes": 0});
+    sandbox.write("dataset/_report.json", report.to_string());
+    let script = script(&sandbox, "dataset").assert_success().stdout;
+    let view = "CREATE OR REPLACE TEMP VIEW \"songs\" AS SELECT
+    CAST(NULL AS VARCHAR(32)) AS \"song_id\",
+    CAST(NULL AS VARCHAR(1024)) AS \"title\",
+    CAST(NULL AS VARCHAR(32)) AS \"artist_id\",
+    CAST(NULL AS INTEGER) AS \"year\",
+    CAST(NULL AS DOUBLE PRECISION) AS \"duration\"
+WHERE FALSE;
+";
+    assert!(script.contains(view), "{script}");
+}
+
 #[test]
 fn incomplete_dataset_is_an_error() {
     let (sandbox, _snapshot) = Sandbox::with_dataset();

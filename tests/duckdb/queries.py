@@ -27,6 +27,7 @@ from servers.postgres import ServerFailed, postgres_server
 
 USER, PASSWORD = "analyst", "password of the tests"
 NO_LIMIT = ["--limit", "1000000"]
+NO_ROWS = ([], {"considered": 0, "in_range": 0})
 
 # Arguments of a query, and those of a query whose result depends on the time zone.
 RANGES = [[], ["--since", "2018-11-10", "--until", "2018-11-15 12:30"], ["--since", "2030-01-01"]]
@@ -163,7 +164,15 @@ class QueryCheck:
         subprocess.run(command, check=True, capture_output=True, cwd=self.directory)
         for query in self.queries:
             actual = self.answer(self.script(query, "empty"))
-            assert_equal(f"{query} without plays", actual, ([], {"considered": 0, "in_range": 0}))
+            assert_equal(f"{query} without plays", actual, NO_ROWS)
+        # Without any file of a table, its columns must be there nevertheless.
+        report = json.loads((self.directory / "empty/_report.json").read_text())
+        for table in report["tables"]:
+            (self.directory / "empty" / table / "part-00000.parquet").unlink()
+            report["tables"][table] = {"rows": 0, "files": 0, "bytes": 0}
+        (self.directory / "empty/_report.json").write_text(json.dumps(report))
+        for query in self.queries:
+            assert_equal(f"{query} without files", self.answer(self.script(query, "empty")), NO_ROWS)
         print("queries about no plays have no rows")
 
     def database_is_unchanged(self):
