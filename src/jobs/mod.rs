@@ -51,8 +51,9 @@ pub use crate::warehouse::connect::tls::{
     TlsSettings, TlsVersion,
 };
 pub use crate::warehouse::connect::value_source::{ValueSource, ValueSources};
-pub use crate::warehouse::create_tables::{ConfirmDrop, ExistingTableTotals, ExistingTables};
+pub use crate::warehouse::create_tables::{ConfirmDrop, ExistingTableTotals};
 pub use crate::warehouse::dialect::Dialect;
 pub use crate::warehouse::iam_role::IamRole;
 pub use crate::warehouse::saved_query::{QueryParams, SAVED_QUERIES, SavedQuery};
 pub use crate::warehouse::sql::generator::TableChange;
+pub use crate::warehouse::table_ddl::ExistingTables;

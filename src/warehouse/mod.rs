@@ -4,7 +4,9 @@
 //! - `connect` resolves the connection from flags, environment, config file and `~/.pgpass`, opens sessions over TLS,
 //!   and explains and classifies errors.
 //! - `catalog` compares the existing tables with the expected ones, `lost_tables` detects those that lost their rows,
-//!   `upgrade` those of an older version, and `create_tables` creates and upgrades them.
+//!   `upgrade` those of an older version, and `create_tables` creates and upgrades them
+//!   by the statements of `table_ddl`.
+//! - `views` has the views for analysts of `sql/analytics/views`.
 //! - `sql` generates statements from the model, and `load` runs those of a load in one transaction.
 //! - `lock_wait` warns about long waits for other sessions, and `query_result` reads the results of checks.
 //! - `saved_query` has the saved queries of `sql/analytics`, `query` runs them in a warehouse, and `duckdb_script` writes
@@ -25,6 +27,8 @@ pub(crate) mod query;
 pub(crate) mod query_result;
 pub(crate) mod saved_query;
 pub(crate) mod sql;
+pub(crate) mod table_ddl;
 mod upgrade;
+mod views;
 
 pub use config::WarehouseConfig;

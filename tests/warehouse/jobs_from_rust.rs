@@ -54,6 +54,7 @@ fn every_job_runs_from_another_program() {
     let create = CreateTablesJob {
         warehouse: warehouse.clone(),
         existing: ExistingTables::Keep,
+        views: false,
     };
     assert_eq!(create.execute(None, &observer).unwrap().created, 10);
 
