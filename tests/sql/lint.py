@@ -26,6 +26,7 @@ DIALECTS_BY_DIR = {
     "transform": ["redshift"],
     "postgres": ["postgres"],
     "analytics": ["redshift", "postgres"],
+    "views": ["redshift", "postgres"],
 }
 
 # As psql replaces them: :'name' by a literal, :name by the text itself.
@@ -201,6 +202,7 @@ def generated_scripts(sparkify, dataset):
             yield dialect, " ".join(query), sql
     for dialect in ["redshift", "postgres"]:
         commands = [["create-tables"], ["create-tables", "--drop"], ["create-tables", "--upgrade"]]
+        commands += [["create-tables", "--views"], ["create-tables", "--drop", "--views"]]
         # Redshift loads from S3 only.
         if dataset and (dialect == "postgres" or dataset.startswith("s3://")):
             commands += [["load", "--from", dataset], ["load", "--from", dataset, "--full-refresh"]]
