@@ -49,7 +49,8 @@ pub(super) struct QueryArgs {
     #[arg(long, value_name = "TIME", value_parser = TimeBound::parse, requires = "name")]
     since: Option<TimeBound>,
     /// Count plays before this time
-    #[arg(long, value_name = "TIME", value_parser = TimeBound::parse, requires = "name")]
+    // --to was its name when --from was the start of the range. The error about a time in --from names both.
+    #[arg(long, alias = "to", value_name = "TIME", value_parser = TimeBound::parse, requires = "name")]
     until: Option<TimeBound>,
     /// Time zone of hours, days and months [default: UTC]
     ///

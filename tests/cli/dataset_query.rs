@@ -136,6 +136,8 @@ fn usage_errors_say_what_to_do() {
             &["--from names a dataset, not a time", "--since", "--until"],
         );
     }
+    query(&["--from", "2018-11-01", "--to", "2018-12-01"])
+        .assert_failure(2, &["give the range of times by --since and --until"]);
     let warehouse = ["--warehouse", "postgres://etl@localhost/music"];
     query(&[&["--from", "dataset", "--dry-run"], &warehouse[..]].concat()).assert_failure(
         2,
