@@ -13,4 +13,4 @@ pub use crate::output::run_report::{
 pub use crate::pipeline::{InputPlan, RunFailure, RunPlan, SplitPlan};
 pub use crate::warehouse::load::{LoadReport, NewestLoad, TableChangeCounts};
 pub use crate::warehouse::load_log::LoadEntry;
-pub use crate::warehouse::query::{ResultColumn, ResultSet};
+pub use crate::warehouse::query::{Coverage, QueryAnswer, ResultColumn, ResultSet};

@@ -45,7 +45,7 @@ const EXAMPLES: &str = r"Examples:
   sparkify history --warehouse postgres://etl@localhost/music
   sparkify rejects warehouse
   sparkify replay --from warehouse --edited fixed.jsonl --out replayed
-  sparkify query top-songs --from 2018-11-01 --to 2018-12-01 \
+  sparkify query top-songs --since 2018-11-01 --until 2018-12-01 \
     --warehouse postgres://etl@localhost/music
   sparkify schema --format dbt > models/sparkify.yml
   sparkify check --from warehouse

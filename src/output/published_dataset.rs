@@ -28,6 +28,8 @@ pub(crate) enum Purpose {
     Load,
     /// To check it.
     Check,
+    /// To query it with DuckDB.
+    Query,
 }
 
 impl Purpose {
@@ -36,6 +38,7 @@ impl Purpose {
         match self {
             Self::Load => "load",
             Self::Check => "check",
+            Self::Query => "query",
         }
     }
 

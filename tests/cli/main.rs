@@ -11,6 +11,7 @@ mod bench;
 mod check;
 mod completions;
 mod compression;
+mod dataset_query;
 mod documents;
 mod edited_rejects;
 mod failed_runs;

@@ -24,6 +24,7 @@ mod aws_config_files;
 mod check;
 mod clean_command;
 mod customer_keys;
+mod dataset_query;
 mod directory_buckets;
 mod dry_run;
 mod error_messages;

@@ -49,6 +49,8 @@ mod upgrade;
 // Tests of the jobs of the library.
 mod jobs_from_rust;
 
-// Tests of saved queries.
+// Tests of saved queries and views.
 mod query_command;
+mod query_time_zone;
 mod saved_queries;
+mod views;

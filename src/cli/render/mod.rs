@@ -2,6 +2,7 @@
 
 pub(super) mod check;
 pub(super) mod clean;
+pub(super) mod coverage;
 pub(super) mod dry_run;
 pub(super) mod failure;
 pub(super) mod history;
