@@ -20,7 +20,7 @@ const CHECK_VERSION: u32 = 1;
 /// decodes; columns, types, codec and numbers of rows; that keys are unique and references resolve; the
 /// parts of times; and the rejects. Changes nothing. The first thing that is wrong ends the check.
 ///
-/// Takes about 24 bytes of memory for each play. Files in S3 are copied to TMPDIR,
+/// Takes about 30 bytes of memory for each play. Files in S3 are copied to TMPDIR,
 /// one for each core at a time.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = help::with_exit_codes(EXAMPLES))]
