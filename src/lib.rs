@@ -45,6 +45,7 @@ mod input;
 pub mod internals;
 pub mod jobs;
 mod model;
+mod monitoring;
 pub mod observer;
 mod open_files;
 mod output;

@@ -3,5 +3,6 @@
 pub(super) mod engine;
 pub(super) mod location;
 pub(super) mod logging;
+pub(super) mod monitoring;
 pub(super) mod s3;
 pub(super) mod warehouse;
