@@ -10,7 +10,8 @@ use super::preconditions::check_machine;
 use super::stderr::eprint_line;
 use super::usage_error::print_usage_error;
 use super::{
-    bench, clean, create_tables, generate, help, history, load, query, rejects, replay, run, schema,
+    bench, clean, create_tables, generate, help, history, load, query, rejects, replay, run,
+    schema, status,
 };
 use crate::error::Result;
 
@@ -35,6 +36,7 @@ const EXAMPLES: &str = r"Examples:
   sparkify load --from warehouse \
     --warehouse postgres://etl@localhost/music
   sparkify history --warehouse postgres://etl@localhost/music
+  sparkify status --max-age 26h --warehouse postgres://etl@localhost/music
   sparkify rejects warehouse
   sparkify replay --from warehouse --edited fixed.jsonl --out replayed
   sparkify query top-songs --from 2018-11-01 --to 2018-12-01 \
@@ -52,6 +54,7 @@ enum Command {
     CreateTables(create_tables::CreateTablesArgs),
     Load(load::LoadArgs),
     History(history::HistoryArgs),
+    Status(status::StatusArgs),
     Rejects(rejects::RejectsArgs),
     Replay(replay::ReplayArgs),
     Query(query::QueryArgs),
@@ -73,7 +76,7 @@ pub fn main() -> ExitCode {
         run_command(cli.command)
     });
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprint_line(&format!("sparkify: {error}"));
             ExitCode::from(error.exit_code())
@@ -81,12 +84,14 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run_command(command: Command) -> Result<()> {
-    match command {
+fn run_command(command: Command) -> Result<ExitCode> {
+    let done = match command {
         Command::Run(args) => run::main(args),
         Command::CreateTables(args) => create_tables::main(args),
         Command::Load(args) => load::main(args),
         Command::History(args) => history::main(args),
+        // Stale data are a result, and not a failure of the command.
+        Command::Status(args) => return status::main(args),
         Command::Rejects(args) => rejects::main(args),
         Command::Replay(args) => replay::main(args),
         Command::Query(args) => query::main(args),
@@ -94,7 +99,8 @@ fn run_command(command: Command) -> Result<()> {
         Command::Clean(args) => clean::main(args),
         Command::Generate(args) => generate::main(args),
         Command::Bench(args) => bench::main(args),
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 #[cfg(test)]

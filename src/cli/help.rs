@@ -8,6 +8,11 @@ pub(super) fn with_exit_codes(examples: &str) -> String {
     format!("{examples}\n\nExit codes: 0 success, 1 failure, 2 wrong usage.")
 }
 
+/// Returns the end of the long help of a command that tells whether data are stale.
+pub(super) fn with_stale_exit_code(examples: &str) -> String {
+    format!("{examples}\n\nExit codes: 0 success, 1 stale or failure, 2 wrong usage.")
+}
+
 /// Returns the end of the long help of a command that may fail because of too many rejects.
 pub(super) fn with_all_exit_codes(examples: &str) -> String {
     format!("{examples}\n\nExit codes: 0 success, 1 failure, 2 wrong usage, 3 too many rejects.")

@@ -22,6 +22,7 @@ mod replay;
 mod run;
 mod run_job;
 mod schema;
+mod status;
 mod stderr;
 mod stdout;
 mod usage_error;

@@ -10,6 +10,7 @@
 //! | [`CreateTablesJob`] | creates or upgrades the tables of a warehouse | [`TablesReport`] |
 //! | [`CleanJob`] | removes abandoned, failed and superseded runs | [`CleanPlan`](crate::report::CleanPlan) |
 //! | [`HistoryJob`] | lists the loads of a warehouse, or the runs at an output | [`History`] |
+//! | [`StatusJob`] | tells how old the newest load or run and the newest event are | [`StatusReport`] |
 //! | [`RejectsJob`] | shows what a run rejected | [`RejectsReport`](crate::report::RejectsReport) |
 //! | [`QueryJob`] | runs a saved query in a warehouse | [`ResultSet`](crate::report::ResultSet) |
 //!
@@ -27,6 +28,7 @@ mod query;
 mod rejects;
 mod run;
 mod schema;
+mod status;
 
 pub use clean::CleanJob;
 pub use create_tables::{CreateTablesJob, TablesReport};
@@ -37,6 +39,7 @@ pub use query::QueryJob;
 pub use rejects::RejectsJob;
 pub use run::{CompletedRun, NothingNewRun, PublishedRun, RunJob, RunJobPlan};
 pub use schema::{SchemaFormat, schema_document};
+pub use status::{FailedSince, NewestSuccess, StaleReason, StatusJob, StatusReport};
 
 // What the configuration of a job is made of, besides `config`.
 pub use crate::warehouse::WarehouseConfig;

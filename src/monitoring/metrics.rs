@@ -61,7 +61,7 @@ pub(super) fn render_metrics(
     metrics.single(
         "sparkify_newest_event_lag_seconds",
         "Time from the newest event to the end of the last run, 0 if the event is in the future.",
-        newest_event.map(|newest| (now - newest).max(0.0)),
+        newest_event.map(|newest| round_to_milliseconds((now - newest).max(0.0))),
     );
     if let Some(report) = end.report {
         add_run(&mut metrics, report);
@@ -318,6 +318,11 @@ fn label_pair(label: &str, value: &str) -> String {
         .replace('"', "\\\"")
         .replace('\n', r"\n");
     format!("{label}=\"{value}\"")
+}
+
+/// Rounds what a difference of two times has below a millisecond.
+fn round_to_milliseconds(seconds: f64) -> f64 {
+    (seconds * 1000.0).round() / 1000.0
 }
 
 /// Returns a time in seconds since 1970, to the millisecond.
