@@ -19,6 +19,8 @@ mod input_globs;
 mod logging;
 mod machine;
 mod max_rejects;
+mod metrics;
+mod openlineage;
 mod output_dir;
 mod rejects;
 mod replay;
@@ -28,6 +30,7 @@ mod stdio;
 mod unknown_keys;
 mod usage;
 mod user_reported_inputs;
+mod webhook;
 
 // These tests read /proc, mount file systems or depend on the behaviour of Linux.
 #[cfg(target_os = "linux")]
