@@ -42,17 +42,19 @@ impl<'a> Monitor<'a> {
     /// Prepares to watch a command, whose output, or the dataset that it loads, is at `out`.
     ///
     /// # Errors
-    /// Returns an error if a file of the options cannot be written. Servers are not asked.
+    /// Returns an error if a file of the options cannot be written, or is in the output. Servers are not asked.
     pub(crate) fn open(
         options: MonitoringOptions,
         command: MonitoredCommand,
         out: &Location,
         observer: &'a dyn Observer,
     ) -> Result<Self> {
+        let out = out.resolve_links();
+        options.ensure_files_are_outside(&out)?;
         Ok(Self {
             observer,
             command,
-            out: out.resolve_links(),
+            out,
             started_at: Utc::now(),
             metrics: options.metrics.map(MetricsFile::open).transpose()?,
             lineage: options.lineage.map(Lineage::open).transpose()?,

@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use testkit::cli::output::CommandOutput;
 use testkit::cli::sandbox::{Sandbox, staging_leftovers};
+use testkit::http_sink::{HttpSink, SinkAnswer};
 use testkit::sample_data::{MALFORMED_RECORD, events};
 
 const FILE: [&str; 2] = ["--metrics", "run.prom"];
@@ -190,10 +192,8 @@ fn a_file_that_cannot_be_written_is_noticed_before_the_work() {
 fn a_file_that_cannot_be_written_in_the_end_is_a_warning() {
     let sandbox = Sandbox::with_input();
     sandbox.create_dir("metrics");
-    // The log is a pipe, so that the run waits until the folder is gone.
-    let logs = sandbox.path("logs/a.json");
-    fs::remove_file(&logs).unwrap();
-    sandbox.write("logs/a.json", events(0..3));
+    // The run waits for an answer to its first event, so that there is time to remove the folder.
+    let sink = HttpSink::with_answers([SinkAnswer::Silence]);
     let mut command = sandbox.command(&[
         "run",
         "--quiet",
@@ -202,14 +202,45 @@ fn a_file_that_cannot_be_written_in_the_end_is_a_warning() {
         "--logs",
         "logs",
         "--out",
-        "metrics/../metrics/out",
+        "dataset",
         "--metrics",
-        "metrics/out/run.prom",
+        "metrics/run.prom",
+        "--openlineage",
+        &sink.url(""),
     ]);
-    // The run replaces the folder, so that what was in it before is gone.
-    sandbox.run("songs", "logs", "metrics/out").assert_success();
-    let output = CommandOutput::run(&mut command);
-    assert_eq!(output.code, Some(0), "{output:?}");
+    let output = thread::scope(|scope| {
+        let run = scope.spawn(|| CommandOutput::run(&mut command));
+        while sink.requests().is_empty() && !run.is_finished() {
+            thread::sleep(Duration::from_millis(10));
+        }
+        fs::remove_dir(sandbox.path("metrics")).unwrap();
+        run.join().unwrap()
+    });
+    let output = output.assert_success_with_warnings();
+    let warning = output.warnings()[1];
+    let start = "cannot write metrics to metrics/run.prom: ";
+    assert!(warning.starts_with(start), "{output:?}");
+    assert!(sandbox.path("dataset/_report.json").exists());
+}
+
+#[test]
+fn files_are_not_written_into_the_dataset() {
+    let sandbox = Sandbox::with_input();
+    sandbox.run_with(&[]).assert_success();
+    for flag in ["--metrics", "--openlineage"] {
+        for (out, file) in [
+            ("dataset", "dataset/run.prom"),
+            ("./dataset/", "x/../dataset/run"),
+        ] {
+            sandbox.create_dir("x");
+            let run = [
+                "run", "-q", "--songs", "songs", "--logs", "logs", "--out", out,
+            ];
+            let output = sandbox.exec(&[&run[..], &[flag, file]].concat());
+            output.assert_failure(2, &[&format!("cannot use {flag} {file}: it is in ")]);
+        }
+    }
+    sandbox.run_with(&[]).assert_success();
 }
 
 #[test]
