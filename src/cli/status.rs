@@ -122,7 +122,8 @@ fn status(args: StatusArgs) -> Result<ExitCode> {
 
 fn parse_duration(text: &str) -> std::result::Result<Duration, String> {
     match humantime::parse_duration(text) {
-        Ok(duration) if !duration.is_zero() => Ok(duration),
+        // Ages are compared in whole seconds.
+        Ok(duration) if duration >= Duration::from_secs(1) => Ok(duration),
         _ => Err("expected a time such as 26h, 90m, 3d or 1d12h".to_owned()),
     }
 }
@@ -147,7 +148,16 @@ mod tests {
                 "{text}"
             );
         }
-        for text in ["", "26", "0h", "-1h", "h", "1.5x", "99999999999999999999d"] {
+        for text in [
+            "",
+            "26",
+            "0h",
+            "1ms",
+            "-1h",
+            "h",
+            "1.5x",
+            "99999999999999999999d",
+        ] {
             assert!(parse_duration(text).is_err(), "{text}");
         }
     }

@@ -70,7 +70,7 @@ fn newest_event(job: &StatusJob, report: &StatusReport) -> String {
 /// Returns the limit if it is the reason why the data are stale.
 fn exceeded_limit(report: &StatusReport, reason: StaleReason, limit: Option<Duration>) -> String {
     match limit.filter(|_| report.stale.contains(&reason)) {
-        Some(limit) => format!(", more than {}", humantime::format_duration(limit)),
+        Some(limit) => format!(", more than {}", format_duration(limit.as_secs())),
         None => String::new(),
     }
 }
@@ -81,15 +81,19 @@ fn format_time(iso: &str) -> String {
     format!("{time} UTC")
 }
 
-/// Formats an age, to the minute if it has minutes, and to the hour if it has days.
+/// Formats a duration by its two largest units, as the flags accept it.
 fn format_duration(seconds: u64) -> String {
-    let unit = match seconds {
-        86400.. => 3600,
-        60.. => 60,
-        _ => 1,
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
+    let [large, small] = match seconds {
+        86400.. => [format!("{days}d"), format!("{}h", hours % 24)],
+        3600.. => [format!("{hours}h"), format!("{}m", minutes % 60)],
+        60.. => [format!("{minutes}m"), format!("{}s", seconds % 60)],
+        _ => return format!("{seconds}s"),
     };
-    let rounded = Duration::from_secs(seconds / unit * unit);
-    humantime::format_duration(rounded).to_string()
+    match small.starts_with("0") {
+        true => large,
+        false => format!("{large} {small}"),
+    }
 }
 
 #[cfg(test)]
@@ -131,7 +135,7 @@ mod tests {
         assert_eq!(
             status_line(&job(), &report()),
             "OK: run began 2026-11-30 03:00:12 UTC (4h 12m ago); \
-             newest event 2026-11-29 23:59:58 UTC (1day 2h ago); 1 record rejected\n"
+             newest event 2026-11-29 23:59:58 UTC (1d 2h ago); 1 record rejected\n"
         );
     }
 
@@ -149,10 +153,25 @@ mod tests {
         let line = status_line(&job(), &report);
         assert_eq!(
             line,
-            "STALE: run began 2026-11-30 03:00:12 UTC (4h 12m ago, more than 1day 2h); \
+            "STALE: run began 2026-11-30 03:00:12 UTC (4h 12m ago, more than 1d 2h); \
              newest event 2026-11-29 23:59:58 UTC (in the future: check the clocks); 1 record rejected; \
              a run that began 2026-11-30 04:00:00 UTC failed\n"
         );
+    }
+
+    #[test]
+    fn durations_have_two_units() {
+        for (seconds, expected) in [
+            (0, "0s"),
+            (59, "59s"),
+            (60, "1m"),
+            (3599, "59m 59s"),
+            (3600, "1h"),
+            (93_599, "1d 1h"),
+            (86_400 * 2892, "2892d"),
+        ] {
+            assert_eq!(format_duration(seconds), expected);
+        }
     }
 
     #[test]

@@ -117,7 +117,7 @@ impl LineageRun<'_> {
                 "namespace": self.namespace,
                 "name": self.job,
                 "facets": {
-                    "jobType": facet("JobTypeJobFacet", "2-0-3", json!({
+                    "jobType": facet("JobTypeJobFacet", "2-0-4", json!({
                         "processingType": "BATCH",
                         "integration": "SPARKIFY",
                         "jobType": "JOB",
@@ -149,7 +149,7 @@ impl LineageRun<'_> {
                 json!({"run": {"runId": run}, "job": {"namespace": namespace, "name": job}});
             facets.insert(
                 "parent".to_owned(),
-                facet("ParentRunFacet", "1-1-0", parent),
+                facet("ParentRunFacet", "1-2-0", parent),
             );
         }
         if let Some(error) = end.and_then(|end| end.error) {
@@ -232,7 +232,7 @@ impl Dataset {
             json!({"name": column.name, "type": column.ty.to_string(), "description": column.description})
         });
         let fields = json!({"fields": fields.collect::<Vec<_>>()});
-        let schema = facet("SchemaDatasetFacet", "1-1-1", fields);
+        let schema = facet("SchemaDatasetFacet", "1-2-0", fields);
         self.facets.insert("schema".to_owned(), schema);
         self
     }
