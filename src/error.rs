@@ -7,6 +7,8 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use crate::stop_signal::StopSignal;
+
 /// A `Result` with this crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -19,6 +21,11 @@ pub enum ErrorKind {
     Failed,
     /// More was rejected than the run tolerates: exit code 3.
     TooManyRejects,
+    /// The command failed for a reason that passes, such as a lost connection or another run: exit code 4. The same
+    /// command can succeed later.
+    Temporary,
+    /// A signal stopped the command: exit code 130 or 143.
+    Stopped(StopSignal),
 }
 
 /// The reason why a command failed.
@@ -61,6 +68,11 @@ impl Error {
         Self::new(ErrorKind::TooManyRejects, message.into())
     }
 
+    /// Returns the error of a command that `signal` stopped.
+    pub fn stopped(signal: StopSignal) -> Self {
+        Self::new(ErrorKind::Stopped(signal), format!("stopped by {signal}"))
+    }
+
     /// Returns the error of an operating system call on `path`; `action` is for example `"cannot read"`. An
     /// error of this type that passed through a reader or writer is returned unchanged, because it names
     /// its own action and path.
@@ -88,9 +100,35 @@ impl Error {
         self.with_reason(&source).caused_by(source)
     }
 
-    /// Sets the source and leaves the reason as it is, for a source whose own text says too little or too much.
+    /// Sets the source and leaves the reason as it is, for a source whose own text says too little or too much. A failure
+    /// whose source passes, or was stopped, is of the same kind.
     pub fn caused_by(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
-        self.source = Some(Arc::new(source));
+        let source: Arc<dyn std::error::Error + Send + Sync> = Arc::new(source);
+        if let (ErrorKind::Failed, Some(inner)) = (self.kind, source.downcast_ref::<Self>())
+            && let kind @ (ErrorKind::Temporary | ErrorKind::Stopped(_)) = inner.kind
+        {
+            self.kind = kind;
+        }
+        self.source = Some(source);
+        self
+    }
+
+    /// Says what became of the work, if a signal stopped it.
+    pub(crate) fn describe_stop(self, outcome: impl fmt::Display) -> Self {
+        match self.kind {
+            ErrorKind::Stopped(signal) => Self::stopped(signal).with_reason(outcome),
+            ErrorKind::Failed
+            | ErrorKind::Usage
+            | ErrorKind::TooManyRejects
+            | ErrorKind::Temporary => self,
+        }
+    }
+
+    /// Says that the reason of a failure passes, so that the same command can succeed later.
+    pub fn temporary(mut self) -> Self {
+        if self.kind == ErrorKind::Failed {
+            self.kind = ErrorKind::Temporary;
+        }
         self
     }
 
@@ -134,12 +172,14 @@ impl Error {
         self.kind
     }
 
-    /// Returns the exit code of a command that failed with this error: 1, 2 or 3.
+    /// Returns the exit code of a command that failed with this error: 1, 2, 3, 4, 130 or 143.
     pub fn exit_code(&self) -> u8 {
         match self.kind {
             ErrorKind::Failed => 1,
             ErrorKind::Usage => 2,
             ErrorKind::TooManyRejects => 3,
+            ErrorKind::Temporary => 4,
+            ErrorKind::Stopped(signal) => signal.exit_code(),
         }
     }
 }

@@ -43,6 +43,7 @@ mod input;
     reason = "the items are documented where they are defined"
 )]
 pub mod internals;
+mod interrupt;
 pub mod jobs;
 mod model;
 mod monitoring;
@@ -55,5 +56,6 @@ pub mod report;
 mod retry;
 mod schema;
 mod star;
+mod stop_signal;
 mod storage;
 mod warehouse;

@@ -29,6 +29,11 @@ pub trait Observer: Send + Sync {
     /// The current phase ends, if there is one.
     fn finish_phase(&self) {}
 
+    /// A run or a load begins, whose id is known now.
+    fn run_started(&self, run: &str) {
+        let _ = run;
+    }
+
     /// A run has published its dataset at `location`. Its load follows, if it has one.
     fn dataset_published(&self, report: &RunReport, location: &Location) {
         let _ = (report, location);
@@ -102,6 +107,10 @@ impl Observer for WarningRecorder<'_> {
 
     fn finish_phase(&self) {
         self.observer.finish_phase();
+    }
+
+    fn run_started(&self, run: &str) {
+        self.observer.run_started(run);
     }
 
     fn dataset_published(&self, report: &RunReport, location: &Location) {

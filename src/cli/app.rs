@@ -5,9 +5,10 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::args::logging::LogArgs;
+use super::console::print_error;
 use super::logging::start_logging;
 use super::preconditions::check_machine;
-use super::stderr::eprint_line;
+use super::signals::{handle_signals, lock_last_line};
 use super::usage_error::print_usage_error;
 use super::{
     bench, clean, create_tables, generate, help, history, load, query, rejects, replay, run,
@@ -73,12 +74,15 @@ pub fn main() -> ExitCode {
     // The log has times, so the clock comes first.
     let result = check_machine().and_then(|()| {
         start_logging(&cli.logging);
+        handle_signals();
         run_command(cli.command)
     });
+    // Not released, because nobody prints after this.
+    std::mem::forget(lock_last_line());
     match result {
         Ok(code) => code,
         Err(error) => {
-            eprint_line(&format!("sparkify: {error}"));
+            print_error(&error);
             ExitCode::from(error.exit_code())
         }
     }
@@ -132,7 +136,7 @@ mod tests {
     /// Returns the example commands of a long help, with continued lines joined.
     fn examples(help: &str) -> Vec<String> {
         let (_, examples) = help.split_once("\nExamples:\n").unwrap();
-        let (examples, _) = examples.split_once("\n\nExit codes: 0 success").unwrap();
+        let (examples, _) = examples.split_once("\n\nExit codes: 0 done").unwrap();
         let joined = examples.replace("\\\n", " ");
         joined.lines().map(|line| line.trim().to_owned()).collect()
     }

@@ -3,10 +3,10 @@
 use std::io::{BufRead, IsTerminal, Write};
 
 use super::args::warehouse::WarehouseArgs;
+use super::console::print_info;
 use super::help;
 use super::progress::TerminalProgress;
 use super::render::numbers::format_count;
-use super::stderr::eprint_line;
 use super::stdout::{print, print_json, report_failure};
 use crate::error::{Error, Result};
 use crate::jobs::{CreateTablesJob, ExistingTables, TableChange, TablesReport};
@@ -82,7 +82,7 @@ fn create_tables(args: &CreateTablesArgs) -> Result<()> {
     let confirm: Option<ConfirmDrop<'_>> = (!args.yes).then_some(&confirm);
     let report = job.execute(confirm, &progress)?;
     if !args.quiet {
-        eprint_line(&summary(&report, job.existing));
+        print_info(&summary(&report, job.existing));
     }
     if args.json {
         print_json(&serde_json::json!({

@@ -4,8 +4,8 @@ use std::io;
 use std::path::PathBuf;
 
 use super::args::location::dir_parser;
+use super::console::print_info;
 use super::help;
-use super::stderr::eprint_line;
 use super::stdout::print_json;
 use crate::cli::progress::TerminalProgress;
 use crate::error::{Error, Result};
@@ -95,7 +95,7 @@ pub(super) fn main(args: GenerateArgs) -> Result<()> {
         _ => Error::failed("cannot generate").with_source(e),
     })?;
     if !quiet {
-        eprint_line(&format!("{summary}\n"));
+        print_info(&format!("{summary}\n"));
     }
     if json {
         print_json(&summary)?;

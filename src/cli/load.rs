@@ -4,10 +4,9 @@ use super::args::location::location_parser;
 use super::args::monitoring::MonitoringArgs;
 use super::args::s3::S3Args;
 use super::args::warehouse::{IamRoleArgs, WarehouseArgs};
+use super::console::print_load_summary;
 use super::help;
 use super::progress::TerminalProgress;
-use super::render::load::load_summary;
-use super::stderr::eprint_line;
 use super::stdout::{print, print_json, report_failure};
 use crate::error::Result;
 use crate::jobs::{LoadJob, LoadTarget};
@@ -88,7 +87,7 @@ fn execute(args: &LoadArgs, monitor: &Monitor<'_>) -> Result<()> {
     let report = job.execute(monitor)?;
     monitor.record_load(&report);
     if !args.quiet {
-        eprint_line(&load_summary(&report));
+        print_load_summary(&report);
     }
     if args.json {
         print_json(&LoadJson {

@@ -18,6 +18,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::args::logging::{LogArgs, LogFormat};
+use super::console::{CONSOLE_TARGET, print_warning, set_format};
+use super::json_log::JsonLog;
 use super::stderr::eprint_line;
 
 /// The variable that names what is logged, in the syntax of [`EnvFilter`].
@@ -29,20 +31,23 @@ const OWN_TARGET: &str = env!("CARGO_CRATE_NAME");
 /// Starts to print what the arguments and the environment select. A variable that is not valid, which may be meant for
 /// another program, is ignored with a warning.
 pub(super) fn start_logging(args: &LogArgs) {
-    let filter = match filter_of_variable() {
-        Ok(Some(filter)) => filter,
-        Ok(None) => filter_of_flags(args),
-        Err(reason) => {
-            eprint_line(&format!(
-                "sparkify: warning: {FILTER_VARIABLE} is ignored: {reason}"
-            ));
-            filter_of_flags(args)
-        }
-    };
+    set_format(args.log_format);
     let own_events = filter_fn(is_own).with_max_level_hint(LevelFilter::TRACE);
-    let layer = log_layer(args.log_format).with_filter(filter.and(own_events));
+    let (filter, warning) = match filter_of_variable() {
+        Ok(Some(filter)) => (filter, None),
+        Ok(None) => (filter_of_flags(args), None),
+        Err(reason) => (
+            filter_of_flags(args),
+            Some(format!("{FILTER_VARIABLE} is ignored: {reason}")),
+        ),
+    };
+    let messages = filter_fn(is_message).with_max_level_hint(LevelFilter::INFO);
+    let layer = log_layer(args.log_format).with_filter(filter.and(own_events).or(messages));
     // A program that calls the command line may have a subscriber already, which then gets the events.
     let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer));
+    if let Some(warning) = warning {
+        print_warning(&warning);
+    }
 }
 
 /// Returns the filter that the environment variable names, if it is set.
@@ -73,20 +78,24 @@ fn is_own(metadata: &Metadata<'_>) -> bool {
     target.is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
+/// Returns true for a message of the command line and for the stages, which its line names.
+fn is_message(metadata: &Metadata<'_>) -> bool {
+    metadata.target() == CONSOLE_TARGET || metadata.is_span() && is_own(metadata)
+}
+
 fn log_layer<S>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    let layer = tracing_subscriber::fmt::layer()
-        .with_ansi(false)
-        .with_writer(|| LogWriter);
     match format {
-        LogFormat::Text => layer
+        LogFormat::Text => tracing_subscriber::fmt::layer()
+            .with_ansi(false)
+            .with_writer(|| LogWriter)
             .compact()
             .with_target(false)
             .with_timer(TimeOfDay)
             .boxed(),
-        LogFormat::Json => layer.json().flatten_event(true).boxed(),
+        LogFormat::Json => JsonLog.boxed(),
     }
 }
 

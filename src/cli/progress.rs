@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use indicatif::{DecimalBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::render::run::run_summary;
-use super::stderr::{clear_bar, eprint_line, show_bar};
+use super::console::{is_json, print_info, print_run_summary, print_warning};
+use super::json_log::set_run;
+use super::stderr::{clear_bar, show_bar};
 use crate::observer::Observer;
 use crate::output::run_report::RunReport;
 use crate::storage::Location;
@@ -66,7 +67,7 @@ impl PhaseTicker {
         let ticker = move || {
             while ended.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
                 let seconds = started_at.elapsed().as_secs_f64();
-                eprint_line(&format!("{name}: running for {seconds:.0} s"));
+                print_info(&format!("{name}: running for {seconds:.0} s"));
             }
         };
         // Without the thread there are only no lines.
@@ -79,7 +80,8 @@ impl TerminalProgress {
     /// Returns a progress that prints bars if stderr is a terminal and lines if not, or only warnings if
     /// `quiet` is set.
     pub(super) fn new(quiet: bool) -> Self {
-        let mode = match (quiet, std::io::stderr().is_terminal()) {
+        let has_bars = std::io::stderr().is_terminal() && !is_json();
+        let mode = match (quiet, has_bars) {
             (true, _) => ProgressMode::Quiet,
             (false, true) => ProgressMode::Bars,
             (false, false) => ProgressMode::Lines,
@@ -147,7 +149,7 @@ impl Observer for TerminalProgress {
             && next_line_at.is_none_or(|line_at| Instant::now() >= line_at)
         {
             *next_line_at = Some(Instant::now() + LINE_INTERVAL);
-            eprint_line(&phase.format_line());
+            print_info(&phase.format_line());
         }
     }
 
@@ -156,17 +158,20 @@ impl Observer for TerminalProgress {
         clear_bar();
     }
 
+    fn run_started(&self, run: &str) {
+        set_run(run);
+    }
+
     fn dataset_published(&self, report: &RunReport, location: &Location) {
         if self.mode != ProgressMode::Quiet {
-            eprint_line(&run_summary(report, location));
+            print_run_summary(report, location);
         }
     }
 
     /// Prints a warning, also in quiet mode. A repeated warning is printed once.
     fn warn(&self, message: &str) {
         if self.lock().seen_warnings.insert(message.to_owned()) {
-            let message = message.replace(char::is_control, " ");
-            eprint_line(&format!("sparkify: warning: {message}"));
+            print_warning(message);
         }
     }
 }

@@ -1,11 +1,10 @@
 //! Executes the job of `sparkify run` and `sparkify replay`, and prints its result.
 
 use super::args::monitoring::MonitoringArgs;
+use super::console::{print_info, print_load_summary};
 use super::progress::TerminalProgress;
 use super::render::dry_run::dry_run_summary;
-use super::render::load::load_summary;
 use super::render::run::nothing_new_summary;
-use super::stderr::eprint_line;
 use super::stdout::{print, print_json, report_failure};
 use crate::error::Result;
 use crate::jobs::{CompletedRun, RunJob};
@@ -91,17 +90,17 @@ fn execute(
     {
         monitor.record_load(load);
     }
-    let summary = match &completed {
-        CompletedRun::NothingNew(run) => Some(nothing_new_summary(run)),
-        CompletedRun::Published(run) => {
-            let load = run.load.as_ref();
-            load.map(|load| format!("\n{}", load_summary(load)))
+    if !mode.quiet {
+        match &completed {
+            CompletedRun::NothingNew(run) => print_info(&nothing_new_summary(run)),
+            CompletedRun::Published(run) => {
+                if let Some(load) = &run.load {
+                    // Separates it from the summary of the run.
+                    print_info("\n");
+                    print_load_summary(load);
+                }
+            }
         }
-    };
-    if let Some(summary) = summary
-        && !mode.quiet
-    {
-        eprint_line(&summary);
     }
     if mode.json {
         print_json(&completed)?;

@@ -287,7 +287,8 @@ impl RunJob {
         let dataset = PublishedDataset::open_store(&stores, location)?;
         if dataset.report().run != report.run {
             return Err(Error::failed(format!("cannot load {location}"))
-                .with_reason("another run replaced the dataset in the meantime"));
+                .with_reason("another run replaced the dataset in the meantime")
+                .temporary());
         }
         target.load(&dataset, mode, Contact::Again, observer)
     }

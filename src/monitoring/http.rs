@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use crate::aws::{AwsRuntime, connector_to};
+use crate::interrupt;
 
 /// The longest time for a connection to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -96,19 +97,24 @@ impl HttpTarget {
             .request(body)
             .ok_or_else(|| failure("the URL is not valid for HTTP".to_owned()))?;
         let runtime = AwsRuntime::start("monitoring").map_err(|e| failure(e.to_string()))?;
-        let response =
-            runtime.block_on(async { tokio::time::timeout(within, connector.call(request)).await });
+        let response = runtime.block_on(async {
+            tokio::select! {
+                response = tokio::time::timeout(within, connector.call(request)) => Some(response),
+                () = interrupt::stop_began() => None,
+            }
+        });
         match response {
-            Err(_) => Err(failure(format!(
-                "no answer within {:.0} s",
-                within.as_secs_f64()
+            None => Err(failure("a signal stops this process".to_owned())),
+            Some(Err(_)) => Err(failure(format!(
+                "no answer within {} s",
+                within.as_secs_f32()
             ))),
-            Ok(Err(error)) if error.is_timeout() => Err(failure(format!(
+            Some(Ok(Err(error))) if error.is_timeout() => Err(failure(format!(
                 "no connection within {} s",
-                CONNECT_TIMEOUT.as_secs()
+                CONNECT_TIMEOUT.min(within).as_secs_f32()
             ))),
-            Ok(Err(error)) => Err(failure(innermost_reason(&error))),
-            Ok(Ok(response)) => match response.status().as_u16() {
+            Some(Ok(Err(error))) => Err(failure(innermost_reason(&error))),
+            Some(Ok(Ok(response))) => match response.status().as_u16() {
                 200..=299 => Ok(()),
                 status => Err(PostFailure {
                     reason: format!("HTTP status {status}"),

@@ -344,6 +344,7 @@ mod tests {
             out,
             started_at: time(finished_at - 2),
             finished_at: time(finished_at),
+            run: None,
             error,
             report: None,
             loaded_run: None,

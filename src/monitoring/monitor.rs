@@ -32,6 +32,7 @@ pub(crate) struct Monitor<'a> {
 /// What was seen of the job so far.
 #[derive(Debug, Default)]
 struct SeenJob {
+    run: Option<String>,
     datasets: Option<JobDatasets>,
     report: Option<RunReport>,
     loaded_run: Option<RunReport>,
@@ -89,6 +90,7 @@ impl<'a> Monitor<'a> {
             out: &self.out,
             started_at: self.started_at,
             finished_at: Utc::now(),
+            run: seen.run.as_deref(),
             error,
             report: seen.report.as_ref(),
             loaded_run: seen.loaded_run.as_ref(),
@@ -125,6 +127,11 @@ impl Observer for Monitor<'_> {
 
     fn finish_phase(&self) {
         self.observer.finish_phase();
+    }
+
+    fn run_started(&self, run: &str) {
+        self.lock().run = Some(run.to_owned());
+        self.observer.run_started(run);
     }
 
     fn dataset_published(&self, report: &RunReport, location: &Location) {

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::monitored_job::MonitoredCommand;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::output::run_report::{RunOutcome, RunReport};
 use crate::storage::Location;
 use crate::warehouse::load::LoadReport;
@@ -19,6 +19,8 @@ pub(super) struct RunEnd<'a> {
     pub started_at: DateTime<Utc>,
     /// When it ended.
     pub finished_at: DateTime<Utc>,
+    /// The id of the run, or of the run whose dataset was loaded, if the command came that far.
+    pub run: Option<&'a str>,
     /// Why it failed.
     pub error: Option<&'a Error>,
     /// The report of the run. A run that failed has one if it read its input to the end, and a load has none of its own.
@@ -47,13 +49,16 @@ pub(super) enum RunStatus {
 impl RunEnd<'_> {
     /// Returns how the command ended.
     pub(super) fn status(&self) -> RunStatus {
-        match (self.exit_code(), self.report) {
-            (0, Some(report)) if report.status == RunOutcome::NothingNew => RunStatus::NothingNew,
-            (0, _) => RunStatus::Ok,
-            (3, _) => RunStatus::TooManyRejects,
-            // By convention 128 and the number of the signal.
-            (129.., _) => RunStatus::Stopped,
-            _ => RunStatus::Failed,
+        match (self.error.map(Error::kind), self.report) {
+            (None, Some(report)) if report.status == RunOutcome::NothingNew => {
+                RunStatus::NothingNew
+            }
+            (None, _) => RunStatus::Ok,
+            (Some(ErrorKind::TooManyRejects), _) => RunStatus::TooManyRejects,
+            (Some(ErrorKind::Stopped(_)), _) => RunStatus::Stopped,
+            (Some(ErrorKind::Failed | ErrorKind::Usage | ErrorKind::Temporary), _) => {
+                RunStatus::Failed
+            }
         }
     }
 

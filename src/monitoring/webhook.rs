@@ -1,6 +1,5 @@
 //! Posts a message when a run or a load has failed.
 
-use std::thread;
 use std::time::{Duration, Instant};
 
 use chrono::SecondsFormat;
@@ -8,6 +7,7 @@ use serde::Serialize;
 
 use super::http::{HttpTarget, PostFailure};
 use super::run_end::{RunEnd, RunStatus};
+use crate::interrupt;
 use crate::observer::Observer;
 use crate::retry::RetryPolicy;
 
@@ -87,11 +87,11 @@ impl Webhook {
             let Err(failure) = self.target.post_json(body, left.min(ATTEMPT_TIMEOUT)) else {
                 return Ok(());
             };
-            let delay = RETRIES.delay_after(attempt);
             let left = deadline.saturating_duration_since(Instant::now());
-            match delay.filter(|delay| failure.is_transient() && *delay < left) {
-                None => return Err(failure),
-                Some(delay) => thread::sleep(delay),
+            let delay = RETRIES.delay_after(attempt).filter(|delay| *delay < left);
+            match delay.filter(|_| failure.is_transient()) {
+                Some(delay) if interrupt::sleep(delay).is_ok() => {}
+                _ => return Err(failure),
             }
             attempt += 1;
         }
@@ -112,7 +112,6 @@ impl<'a> FailureMessage<'a> {
         let host = whoami::hostname().unwrap_or_else(|_| "unknown".to_owned());
         let command = end.command.name();
         let text = format!("sparkify {command} failed on {host}: {error}");
-        let report = end.report.or(end.loaded_run);
         let iso_8601 =
             |time: chrono::DateTime<chrono::Utc>| time.to_rfc3339_opts(SecondsFormat::Millis, true);
         Some(Self {
@@ -121,7 +120,7 @@ impl<'a> FailureMessage<'a> {
             exit_code: end.exit_code(),
             error,
             command,
-            run: report.map(|report| report.run.as_str()),
+            run: end.run,
             host,
             started_at: iso_8601(end.started_at),
             finished_at: iso_8601(end.finished_at),

@@ -22,6 +22,7 @@ use super::run_report::RunReport;
 use super::staging_target::StagingTarget;
 use crate::error::{Error, Result};
 use crate::input::RecordKind;
+use crate::interrupt;
 use crate::model::TableSchema;
 use crate::model::sparkify::SPARKIFY;
 use crate::storage::{Location, PutMode, Store, StoreOpener};
@@ -114,6 +115,7 @@ impl Staging {
         number: usize,
         schema: SchemaRef,
     ) -> Result<PartWriter> {
+        interrupt::ensure_running()?;
         let key = RunObject::Part { table, number }.to_string();
         PartWriter::new(
             self.store.create(&key)?,
@@ -236,7 +238,8 @@ impl Staging {
     /// Returns an error if an object cannot be written, or was removed after it was written. The dataset that was
     /// published before remains.
     pub(crate) fn publish(self, report: &RunReport, parts: &TableParts) -> Result<Option<Error>> {
-        if let Err(error) = self.write_report(report, parts) {
+        let written = interrupt::ensure_running().and_then(|()| self.write_report(report, parts));
+        if let Err(error) = written {
             return Err(match self.discard() {
                 None => error,
                 Some(leftovers) => error.add_hint(format!(

@@ -47,7 +47,9 @@ pub(super) fn run_with_timings(
     build_thread_pool(config.threads)?.install(|| {
         let _entered = span.enter();
         let stores = StoreOpener::new(config.s3.clone());
-        let sources = open_input(config, &stores, timings, progress)?;
+        let sources = open_input(config, &stores, timings, progress)
+            .map_err(|error| error.describe_stop(format!("{} is unchanged", config.out)))?;
+        let discarded = format!("the run is discarded, and {} is unchanged", config.out);
         warn_about_input(sources.overviews(), progress);
         if sources.has_nothing_new() {
             tracing::info!("found nothing new");
@@ -73,6 +75,7 @@ pub(super) fn run_with_timings(
             locations,
             config.compression,
         )?;
+        progress.run_started(staging.run_id());
         let run = RunContext::new(config, started_at, progress, &staging, timings, sources);
         match build_tables(&run, began) {
             Ok(report) => {
@@ -80,7 +83,8 @@ pub(super) fn run_with_timings(
                 let began = Instant::now();
                 let parts = std::mem::take(&mut *run.parts());
                 drop(run);
-                if let Some(left) = staging.publish(&report, &parts)? {
+                let published = staging.publish(&report, &parts);
+                if let Some(left) = published.map_err(|e| e.describe_stop(discarded))? {
                     progress.warn(&left.to_string());
                 }
                 timings.record_phase("publish", 1, began);
@@ -96,12 +100,15 @@ pub(super) fn run_with_timings(
             Err(RunFailure {
                 error,
                 report: None,
-            }) => Err(RunFailure::from(match staging.discard() {
-                None => error,
-                Some(left) => error.add_hint(format!(
-                    "cannot remove the incomplete output in {left}: run sparkify clean later"
-                )),
-            })),
+            }) => {
+                let error = error.describe_stop(discarded);
+                Err(RunFailure::from(match staging.discard() {
+                    None => error,
+                    Some(left) => error.add_hint(format!(
+                        "cannot remove the incomplete output in {left}: run sparkify clean later"
+                    )),
+                }))
+            }
         }
     })
 }

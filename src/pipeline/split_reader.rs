@@ -12,6 +12,7 @@ use crate::decode::reject::Reject;
 use crate::decode::{DecodeStatus, Decoder, InputState};
 use crate::error::{Error, Result};
 use crate::input::{ChunkReader, InputObject, ReadRange, Segment, Split};
+use crate::interrupt;
 use crate::storage::{ObjectRange, RangeReader};
 
 /// Receives the rows and the rejects of a split.
@@ -264,6 +265,7 @@ impl<'a> SplitReader<'a> {
         end: u64,
         first_offset: u64,
     ) -> Result<Option<u64>> {
+        interrupt::ensure_running()?;
         let decoded = pass.timer.time_decode(|| {
             let mut chunk = self.reader.chunk();
             chunk.offset += first_offset;

@@ -3,10 +3,10 @@
 //! With MAXERROR a COPY goes on after such records, and only system views list them. So the number in the notice of the
 //! COPY is compared with the list: a view that lacks some of them, for now or for good, must not make rejects vanish.
 
-use std::thread;
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::interrupt;
 use crate::model::RecordSchema;
 use crate::warehouse::connect::error::{ErrorClass, StatementError, fatal};
 use crate::warehouse::connect::session::{ResultRow, WarehouseSession};
@@ -112,7 +112,7 @@ pub(super) fn read_load_errors(
             }
             listed = listed.max(rows.len());
             if number < MAX_QUERIES {
-                thread::sleep(QUERY_INTERVAL);
+                interrupt::sleep(QUERY_INTERVAL).map_err(fatal)?;
             }
         }
     }

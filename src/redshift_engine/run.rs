@@ -72,6 +72,7 @@ pub(crate) fn run(
         [&[], &[]],
         config.compression,
     )?;
+    progress.run_started(staging.run_id());
     let location = config.out.join(staging.run_id());
     let plan = RawStagingPlan::new(&location, &input.songs, &input.logs, jsonpaths.as_ref());
     let loaded = upload_and_load(&run, &input, &plan, &staging, load);
@@ -115,7 +116,9 @@ fn upload_and_load(
     staging: &Staging,
     load: WarehouseLoad<'_>,
 ) -> std::result::Result<(RunReport, LoadReport), EngineFailure> {
-    plan.upload(staging.store())?;
+    plan.upload(staging.store()).map_err(|error| {
+        error.describe_stop("the run is discarded, and the warehouse is unchanged")
+    })?;
     let mut source = RawRecords::new(run, input, plan, staging);
     let loaded = load.execute(&mut source, run.progress);
     run.progress.finish_phase();

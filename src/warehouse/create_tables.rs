@@ -17,6 +17,7 @@ use super::upgrade::{
     find_outdated_table, foreign_former_names, matching_former_names, plan_upgrade,
 };
 use crate::error::{Error, Result};
+use crate::interrupt;
 use crate::model::TableSchema;
 use crate::model::sparkify::SPARKIFY;
 use crate::observer::Observer;
@@ -138,7 +139,7 @@ pub(crate) fn create_missing_tables(
         let delay = policy.delay_after(attempt);
         log_failed_attempt(attempt, &failure.error, delay);
         match delay {
-            Some(delay) => std::thread::sleep(delay),
+            Some(delay) => interrupt::sleep(delay)?,
             None => return Err(creation.create_error(failure)),
         }
     }

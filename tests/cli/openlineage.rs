@@ -2,8 +2,11 @@
 //! OpenLineage.
 
 use std::fs;
+use std::process::Stdio;
+use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use testkit::cli::output::CommandOutput;
 use testkit::cli::sandbox::Sandbox;
@@ -221,6 +224,56 @@ fn a_server_that_does_not_answer_delays_a_run_by_seconds() {
     );
     let took = began.elapsed();
     assert!(took < Duration::from_secs(25), "{took:?}");
+}
+
+/// Somebody who stops a run knows it, and is not told.
+#[test]
+fn a_signal_aborts_the_run() {
+    let sandbox = Sandbox::with_input();
+    let sink = HttpSink::with_answers([SinkAnswer::Silence]);
+    let webhook = HttpSink::start();
+    let mut command = sandbox.command(&[
+        "run",
+        "-q",
+        "--songs",
+        "songs",
+        "--logs",
+        "logs",
+        "--out",
+        "dataset",
+        "--metrics",
+        "run.prom",
+        "--openlineage",
+        &sink.url(""),
+        "--webhook",
+        &webhook.url("/hook"),
+    ]);
+    let child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    while sink.requests().is_empty() {
+        thread::sleep(Duration::from_millis(10));
+    }
+    let signaled_at = Instant::now();
+    kill_process(
+        Pid::from_raw(child.id().cast_signed()).unwrap(),
+        Signal::TERM,
+    )
+    .unwrap();
+    let output = CommandOutput::from(child.wait_with_output().unwrap());
+    assert!(signaled_at.elapsed() < Duration::from_secs(5));
+    assert_eq!(output.code, Some(143), "{output:?}");
+    let [start, abort] = sink.requests().try_into().unwrap();
+    assert_eq!(abort.json()["eventType"], "ABORT");
+    assert_eq!(abort.json()["run"]["runId"], start.json()["run"]["runId"]);
+    assert!(webhook.requests().is_empty());
+    let metrics = fs::read_to_string(sandbox.path("run.prom")).unwrap();
+    let code = metrics
+        .lines()
+        .find(|line| line.starts_with("sparkify_last_run_exit_code{"));
+    assert!(code.is_some_and(|line| line.ends_with(" 143")), "{metrics}");
 }
 
 #[test]

@@ -157,8 +157,8 @@ def event_validator():
             raise CheckFailed(f"{reference}: {error.json_path}: {error.message}")
 
     def validate(event):
-        validate_by(BASE_SCHEMA, event)
         expect("schemaURL", event["schemaURL"], f"{BASE_SCHEMA}#/$defs/RunEvent")
+        validate_by(event["schemaURL"], event)
         for key, facet in facets_of(event):
             url, _, _ = facet["_schemaURL"].partition("#")
             if url not in by_id:

@@ -13,7 +13,7 @@ pub(crate) struct LogArgs {
     pub verbose: u8,
     /// Format of log lines: text or json
     ///
-    /// With json, each line is one object. Warnings and errors stay text.
+    /// With json, each line on stderr is one object, warnings, errors and summaries too.
     #[arg(
         long,
         value_name = "FORMAT",

@@ -19,8 +19,8 @@ use crate::observer::Observer;
 /// The longest time for one event.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The same after a signal, when the process should end soon.
-const TIMEOUT_AFTER_SIGNAL: Duration = Duration::from_secs(1);
+/// The same after a signal. The process ends within a second of it.
+const TIMEOUT_AFTER_SIGNAL: Duration = Duration::from_millis(300);
 
 /// The events of one run.
 #[derive(Debug)]

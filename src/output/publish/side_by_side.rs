@@ -30,7 +30,9 @@
 
 use std::fmt;
 
+use super::unknown_publication::UNKNOWN_PUBLICATION;
 use crate::error::{Error, Result};
+use crate::interrupt;
 use crate::output::latest::{LatestPointer, parse_published};
 use crate::output::layout::{LATEST_FILE, RunObject, RunObjectKey};
 use crate::output::run_id::RunId;
@@ -93,6 +95,10 @@ impl SideBySideRun {
     /// # Errors
     /// Returns an error if `latest.json` cannot be read or written.
     pub(crate) fn publish(self) -> Result<Option<Error>> {
+        interrupt::protect(UNKNOWN_PUBLICATION, || self.add_to_published())
+    }
+
+    fn add_to_published(&self) -> Result<Option<Error>> {
         let with_run_url =
             |error: Error| error.add_hint(format!("the run itself is complete in {}", self.url()));
         let write_error = |reason: &dyn fmt::Display| {
@@ -120,7 +126,7 @@ impl SideBySideRun {
             let newer = published.last().filter(|latest| **latest != self.id);
             return Ok(newer.map(|newer| self.superseded_warning(newer)));
         }
-        Err(write_error(&"too many concurrent updates"))
+        Err(write_error(&"too many concurrent updates").temporary())
     }
 
     /// Inserts this run into the published runs: after those that were already published when it began, whatever

@@ -65,6 +65,7 @@ impl LocalRangeReader {
 fn changed_error(path: &Path) -> Error {
     Error::failed(format!("cannot read {}", path.display()))
         .with_reason("the file changed while the run read it")
+        .temporary()
         .with_hint("run again when nothing writes to it")
 }
 

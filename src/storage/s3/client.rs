@@ -30,6 +30,7 @@ use crate::aws::config::{is_non_empty, load_config};
 use crate::aws::credentials::check_credentials;
 use crate::aws::profile::AwsProfile;
 use crate::error::{Error, Result};
+use crate::interrupt;
 use crate::open_files::ensure_can_open;
 use crate::retry::{RetryPolicy, log_failed_attempt};
 use crate::storage::bucket_name::is_access_point_arn;
@@ -221,13 +222,16 @@ impl S3Client {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let error = match tokio::time::timeout(limit, request()).await {
-                Ok(Ok(response)) => {
-                    self.any_response.store(true, Ordering::Relaxed);
-                    return Ok(response);
-                }
-                Ok(Err(error)) => RequestError::from_sdk_error(&error),
-                Err(_) => RequestError::TimedOut(limit),
+            let error = tokio::select! {
+                response = tokio::time::timeout(limit, request()) => match response {
+                    Ok(Ok(response)) => {
+                        self.any_response.store(true, Ordering::Relaxed);
+                        return Ok(response);
+                    }
+                    Ok(Err(error)) => RequestError::from_sdk_error(&error),
+                    Err(_) => RequestError::TimedOut(limit),
+                },
+                () = interrupt::stop_began() => RequestError::Stopped,
             };
             self.wait_before_retry(operation, FailedRequest { error, attempts })
                 .await?;
@@ -247,21 +251,27 @@ impl S3Client {
             self.any_response.store(true, Ordering::Relaxed);
         }
         let delay = self.delay_before_retry(&failed);
+        if matches!(failed.error, RequestError::Stopped) {
+            return Err(failed);
+        }
         // The line has the number of the attempt already.
         let error = self.hints.to_error(&failed.error, operation, 1);
         log_failed_attempt(failed.attempts, &error, delay);
         match delay {
-            Some(delay) => {
-                tokio::time::sleep(delay).await;
-                Ok(())
-            }
+            Some(delay) => tokio::select! {
+                () = tokio::time::sleep(delay) => Ok(()),
+                () = interrupt::stop_began() => Err(FailedRequest {
+                    error: RequestError::Stopped,
+                    ..failed
+                }),
+            },
             None => Err(failed),
         }
     }
 
     /// Returns how long to wait before a failed request is retried, or `None` if it should not be retried.
     fn delay_before_retry(&self, failed: &FailedRequest) -> Option<Duration> {
-        if !failed.error.is_retryable() {
+        if !failed.error.is_retryable() || interrupt::is_stopping() {
             return None;
         }
         let max_attempts = self.max_attempts.load(Ordering::Relaxed);

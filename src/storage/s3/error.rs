@@ -46,6 +46,8 @@ pub(crate) enum RequestError {
     ObjectChanged,
     /// The request cannot be sent, or no retry can help. Contains the reason.
     Fatal(String),
+    /// A signal stopped the command while the request was in flight.
+    Stopped,
 }
 
 /// An error response of the server.
@@ -144,8 +146,14 @@ impl RequestError {
             Self::ProxyAuthentication
             | Self::Credentials(_)
             | Self::ObjectChanged
-            | Self::Fatal(_) => false,
+            | Self::Fatal(_)
+            | Self::Stopped => false,
         }
+    }
+
+    /// Returns true if the same command can succeed later.
+    pub(super) fn is_temporary(&self) -> bool {
+        self.is_retryable() || matches!(self, Self::ObjectChanged)
     }
 
     /// Returns true for a response that a retry would not change.
@@ -181,6 +189,7 @@ impl RequestError {
             Self::TimedOut(limit) => format!("timed out after {} s", limit.as_secs_f64()),
             Self::Credentials(why) => no_credentials_reason(why, None),
             Self::ObjectChanged => "the object changed after it was listed".to_owned(),
+            Self::Stopped => "the request was canceled".to_owned(),
         }
     }
 }

@@ -5,6 +5,7 @@ use super::error::{ErrorResponse, OperationContext, RequestError};
 use crate::aws::error::{no_credentials_hint, no_credentials_reason, sso_login};
 use crate::aws::proxy::ProxyName;
 use crate::error::Error;
+use crate::interrupt::stop_signal;
 
 /// What hints say of the connection.
 #[derive(Debug)]
@@ -27,6 +28,9 @@ impl ErrorHints {
         operation: &OperationContext,
         attempts: u32,
     ) -> Error {
+        if let (RequestError::Stopped, Some(signal)) = (error, stop_signal()) {
+            return Error::stopped(signal);
+        }
         let mut why = match error {
             RequestError::Credentials(why) => {
                 no_credentials_reason(why, self.sso_profile.as_deref())
@@ -36,10 +40,14 @@ impl ErrorHints {
         if attempts > 1 {
             why += &format!(" ({attempts} attempts)");
         }
-        Error::failed(format!("{} {}", operation.error_prefix, operation.url))
+        let failed = Error::failed(format!("{} {}", operation.error_prefix, operation.url))
             .with_reason(why)
             .caused_by(error.clone())
-            .with_optional_hint(self.hint(error, operation))
+            .with_optional_hint(self.hint(error, operation));
+        match error.is_temporary() {
+            true => failed.temporary(),
+            false => failed,
+        }
     }
 
     /// Returns what to do about a failed request.
@@ -57,7 +65,7 @@ impl ErrorHints {
                 no_credentials_hint(cause, self.sso_profile.as_deref())
             }
             RequestError::ObjectChanged => "run again when nothing writes to it".to_owned(),
-            RequestError::Fatal(_) => return None,
+            RequestError::Fatal(_) | RequestError::Stopped => return None,
         })
     }
 

@@ -21,6 +21,7 @@ use super::customer_key::CustomerKey;
 use super::error::{FailedRequest, OperationContext, RequestError};
 use crate::aws::error::root_cause;
 use crate::error::Result;
+use crate::interrupt;
 use crate::storage::store::{ObjectRange, ObjectVersion, RangeReader};
 
 /// Bytes of one request: large enough that the time to the first byte hardly matters.
@@ -289,7 +290,11 @@ impl ChunkFetcher {
         };
         let (mut position, mut attempts, mut attempts_reset_at) = (from, 0, from);
         while position < to {
-            let Err(error) = self.fetch_once(&mut position, to).await else {
+            let fetched = tokio::select! {
+                fetched = self.fetch_once(&mut position, to) => fetched,
+                () = interrupt::stop_began() => Err(RequestError::Stopped),
+            };
+            let Err(error) = fetched else {
                 break;
             };
             if position - attempts_reset_at >= RETRY_RESET_BYTES {

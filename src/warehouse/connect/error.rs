@@ -8,6 +8,7 @@ use postgres::error::DbError;
 
 use super::tls_error::{find_ssl_error, ssl_error_text};
 use crate::error::Error;
+use crate::interrupt::stop_signal;
 use crate::retry::RetryPolicy;
 
 /// Class of an error, which decides whether the transaction is retried.
@@ -40,6 +41,14 @@ impl ErrorClass {
             max_delay: Duration::from_secs(32),
         })
     }
+
+    /// Returns true if the same command can succeed later.
+    pub fn is_temporary(self) -> bool {
+        match self {
+            Self::Conflict | Self::ConnectionLost | Self::StorageBusy => true,
+            Self::UnknownHost | Self::Fatal => false,
+        }
+    }
 }
 
 /// The error of a statement.
@@ -71,6 +80,10 @@ pub(crate) fn fatal(error: Error) -> StatementError {
 
 /// Classifies and explains an error of the driver within a session.
 pub fn statement_error(error: postgres::Error) -> StatementError {
+    if let Some(signal) = stop_signal() {
+        // The statement was canceled, or the connection was closed, because of the signal.
+        return fatal(Error::stopped(signal).caused_by(error));
+    }
     let explained = match error.as_db_error() {
         Some(db_error) => explain_db_error(db_error),
         None if is_connection_error(&error) => StatementError {
@@ -83,9 +96,13 @@ pub fn statement_error(error: postgres::Error) -> StatementError {
                 .with_reason(error_chain(&error)),
         },
     };
+    let explained_error = explained.error.caused_by(error);
     StatementError {
         class: explained.class,
-        error: explained.error.caused_by(error),
+        error: match explained.class.is_temporary() {
+            true => explained_error.temporary(),
+            false => explained_error,
+        },
     }
 }
 

@@ -40,6 +40,9 @@ pub(super) enum HostError {
     },
 }
 
+/// A client, and what encrypts its connection.
+pub(super) type EncryptedClient = (Client, Option<TlsConnector>);
+
 /// Returns the addresses of a host, in the order in which they are tried.
 ///
 /// # Errors
@@ -95,7 +98,7 @@ impl ConnectionMethods {
     ///
     /// # Errors
     /// Returns the errors of the attempts if none succeeded.
-    pub(super) fn connect(&self, config: &Config) -> Result<Client, HostError> {
+    pub(super) fn connect(&self, config: &Config) -> Result<EncryptedClient, HostError> {
         match self {
             Self::Plain => connect_plain(config).map_err(HostError::One),
             Self::Tls(connector) => connect_encrypted(config, connector).map_err(HostError::One),
@@ -133,13 +136,17 @@ fn names_tls_files(connection: &ConnectionConfig) -> bool {
         .any(|parameter| connection.sources.get(parameter).is_some())
 }
 
-fn connect_plain(config: &Config) -> Result<Client, AttemptError> {
+fn connect_plain(config: &Config) -> Result<EncryptedClient, AttemptError> {
     let mut config = config.clone();
     let client = config.ssl_mode(SslMode::Disable).connect(NoTls);
-    client.map_err(AttemptError::Driver)
+    let client = client.map_err(AttemptError::Driver)?;
+    Ok((client, None))
 }
 
-fn connect_encrypted(config: &Config, connector: &TlsConnector) -> Result<Client, AttemptError> {
+fn connect_encrypted(
+    config: &Config,
+    connector: &TlsConnector,
+) -> Result<EncryptedClient, AttemptError> {
     let mut config = config.clone();
     let client = config
         .ssl_mode(SslMode::Require)
@@ -148,7 +155,8 @@ fn connect_encrypted(config: &Config, connector: &TlsConnector) -> Result<Client
             TlsNegotiation::Direct => SslNegotiation::Direct,
         })
         .connect(connector.clone());
-    client.map_err(AttemptError::Driver)
+    let client = client.map_err(AttemptError::Driver)?;
+    Ok((client, Some(connector.clone())))
 }
 
 impl HostError {

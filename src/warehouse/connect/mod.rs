@@ -1,5 +1,6 @@
 //! Connects to a warehouse: resolves the connection settings, secures the connection, and opens sessions.
 
+mod cancellation;
 pub(crate) mod config;
 pub(crate) mod config_file;
 mod connect_error;

@@ -2,21 +2,24 @@
 
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use postgres::Client;
 use secrecy::ExposeSecret;
 
 use super::config::ConnectionConfig;
 use super::connect_error::{explain_host_error, explain_timeout};
 use super::error::{ErrorClass, StatementError, error_chain, fatal};
 use super::explanation::Explanation;
-use super::host_connection::{ConnectionMethods, HostError, lookup};
+use super::host_connection::{ConnectionMethods, EncryptedClient, HostError, lookup};
 use super::hosts::HostConfig;
 use super::login_error_class::login_error_class;
 use super::notices::Notices;
 use super::target_session::TargetSession;
 use crate::error::Error;
+use crate::interrupt;
+
+/// How often a wait for a server checks whether the process is to stop.
+const STOP_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Why a server is not used.
 #[derive(Debug)]
@@ -34,7 +37,7 @@ enum ServerFailure {
 pub(super) fn connect(
     connection: &ConnectionConfig,
     notices: &Notices,
-) -> Result<Client, StatementError> {
+) -> Result<EncryptedClient, StatementError> {
     let mut hosts: Vec<&HostConfig> = connection.hosts.iter().collect();
     if connection.load_balance {
         fastrand::shuffle(&mut hosts);
@@ -101,10 +104,10 @@ fn connect_to(
     host: &HostConfig,
     target: TargetSession,
     notices: &Notices,
-) -> Result<Client, ServerFailure> {
-    let mut client = connect_to_any_address(connection, host, notices)?;
+) -> Result<EncryptedClient, ServerFailure> {
+    let (mut client, tls) = connect_to_any_address(connection, host, notices)?;
     match target.rejection_reason(&mut client) {
-        Ok(None) => Ok(client),
+        Ok(None) => Ok((client, tls)),
         // After a failover it may be the other way round.
         Ok(Some(reason)) => Err(ServerFailure::Skipped(
             Explanation::new(
@@ -126,7 +129,7 @@ fn connect_to_any_address(
     connection: &ConnectionConfig,
     host: &HostConfig,
     notices: &Notices,
-) -> Result<Client, ServerFailure> {
+) -> Result<EncryptedClient, ServerFailure> {
     let mut config = driver_config(connection, host);
     notices.collect_from(&mut config);
     let timeout = connection.connect_timeout;
@@ -185,16 +188,25 @@ fn run_within<T: Send + 'static>(
             Error::failed("cannot start a thread").with_source(error),
         ))
     })?;
-    let received = match limit {
-        Some(limit) => receiver.recv_timeout(limit),
-        None => receiver.recv().map_err(RecvTimeoutError::from),
-    };
-    match received {
-        Ok(result) => Ok(Some(result)),
-        Err(RecvTimeoutError::Timeout) => Ok(None),
-        Err(RecvTimeoutError::Disconnected) => Err(ServerFailure::Refused(fatal(Error::failed(
-            "the thread that connects ended unexpectedly",
-        )))),
+    let deadline = limit.map(|limit| Instant::now() + limit);
+    loop {
+        interrupt::ensure_running().map_err(|error| ServerFailure::Refused(fatal(error)))?;
+        let remaining = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let wait = remaining.map_or(STOP_CHECK_INTERVAL, |remaining| {
+            remaining.min(STOP_CHECK_INTERVAL)
+        });
+        match receiver.recv_timeout(wait) {
+            Ok(result) => return Ok(Some(result)),
+            Err(RecvTimeoutError::Timeout) if remaining.is_some_and(|time| time.is_zero()) => {
+                return Ok(None);
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(ServerFailure::Refused(fatal(Error::failed(
+                    "the thread that connects ended unexpectedly",
+                ))));
+            }
+        }
     }
 }
 

@@ -4,12 +4,14 @@ use postgres::fallible_iterator::FallibleIterator;
 use postgres::types::{ToSql, Type};
 use postgres::{Client, CopyInWriter, SimpleQueryMessage};
 
+use super::cancellation::StatementCanceler;
 use super::config::ConnectionConfig;
 use super::error::{ErrorClass, StatementError, fatal, statement_error};
 use super::notices::Notices;
 use super::server_search;
 use super::statement_log::RunningStatement;
 use crate::error::{Error, Result};
+use crate::interrupt::{self, CancelGuard};
 use crate::warehouse::dialect::Dialect;
 use crate::warehouse::sql::generator::begin_statement;
 use crate::warehouse::sql::literal::quote_identifier;
@@ -30,6 +32,7 @@ pub(crate) type ResultColumnType = (String, Type);
 /// An open connection to a warehouse.
 pub struct WarehouseSession {
     client: Client,
+    canceler: StatementCanceler,
     dialect: Dialect,
     notices: Notices,
 }
@@ -51,8 +54,16 @@ impl WarehouseSession {
     pub fn try_open(connection: &ConnectionConfig) -> std::result::Result<Self, StatementError> {
         let _span = tracing::info_span!("connect", warehouse = %connection).entered();
         let notices = Notices::default();
-        let client = server_search::connect(connection, &notices)?;
+        let (client, tls) =
+            server_search::connect(connection, &notices).map_err(|failure| StatementError {
+                error: match failure.class.is_temporary() {
+                    true => failure.error.temporary(),
+                    false => failure.error,
+                },
+                ..failure
+            })?;
         let mut session = Self {
+            canceler: StatementCanceler::new(client.cancel_token(), tls),
             client,
             dialect: connection.dialect,
             notices,
@@ -192,10 +203,22 @@ impl WarehouseSession {
         result_rows(&self.simple_query(sql)?)
     }
 
+    /// Lets a stop cancel the statement that begins, until the guard is dropped.
+    ///
+    /// # Errors
+    /// Returns an error if the process is to stop already.
+    pub(crate) fn begin_statement(&self) -> std::result::Result<CancelGuard, StatementError> {
+        // A stop that begins after the check finds the guard.
+        let guard = self.canceler.cancel_on_stop();
+        interrupt::ensure_running().map_err(fatal)?;
+        Ok(guard)
+    }
+
     fn simple_query(
         &mut self,
         sql: &str,
     ) -> std::result::Result<Vec<SimpleQueryMessage>, StatementError> {
+        let _cancel = self.begin_statement()?;
         let running = RunningStatement::start(sql);
         let result = self.client.simple_query(sql).map_err(statement_error);
         running.log_result(result.as_deref().map(affected_rows));
@@ -223,6 +246,7 @@ impl WarehouseSession {
         sql: &str,
         mut on_row: impl FnMut(Vec<Option<&str>>),
     ) -> std::result::Result<u64, StatementError> {
+        let _cancel = self.begin_statement()?;
         // An unnamed statement, because a connection pooler may send the next message to another server.
         let no_params = std::iter::empty::<(&(dyn ToSql + Sync), Type)>();
         let mut rows = self
@@ -278,6 +302,7 @@ impl WarehouseSession {
             "SELECT {} FROM ({sql}) AS result WHERE FALSE",
             greatest.join(", ")
         );
+        let _cancel = self.begin_statement()?;
         let no_params: [(&(dyn ToSql + Sync), Type); 0] = [];
         let running = RunningStatement::start(&sql);
         let row = self
@@ -293,6 +318,7 @@ impl WarehouseSession {
     /// # Errors
     /// Returns an error if the server rejects the statement.
     pub fn copy_in(&mut self, sql: &str) -> std::result::Result<CopyInWriter<'_>, StatementError> {
+        let _cancel = self.begin_statement()?;
         let running = RunningStatement::start(sql);
         let begun = self.client.copy_in(sql).map_err(statement_error);
         if let Err(failure) = &begun {

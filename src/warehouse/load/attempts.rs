@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 use super::lost_connection::{Contact, open_session, retry_if_lost};
 use super::report::LoadReport;
 use super::source::LoadSource;
-use super::transaction::{CrossAttemptState, LoadTransaction};
+use super::transaction::{CrossAttemptState, LoadTransaction, UNKNOWN_COMMIT};
 use super::warehouse_load::WarehouseLoad;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::interrupt;
 use crate::observer::Observer;
 use crate::retry::log_failed_attempt;
-use crate::warehouse::connect::error::{ErrorClass, StatementError};
+use crate::warehouse::connect::error::{ErrorClass, StatementError, fatal};
 use crate::warehouse::connect::session::WarehouseSession;
 use crate::warehouse::sql::statement::Statement;
 
@@ -51,7 +52,8 @@ impl WarehouseLoad<'_> {
                 return Err(self.load_error(source, failure, &state));
             };
             progress.warn(&format!("{}; retrying the load", failure.error));
-            std::thread::sleep(delay);
+            interrupt::sleep(delay)
+                .map_err(|error| self.load_error(source, fatal(error), &state))?;
             attempt += 1;
         }
     }
@@ -81,7 +83,17 @@ impl WarehouseLoad<'_> {
             self.warehouse.connection
         ))
         .with_source(failure.error);
+        let error = match failure.class.is_temporary() {
+            true => error.temporary(),
+            false => error,
+        };
         let repeat = source.how_to_repeat();
+        if let ErrorKind::Stopped(_) = error.kind() {
+            return error.describe_stop(match state.is_commit_sent {
+                true => UNKNOWN_COMMIT,
+                false => "the transaction is rolled back, and the warehouse is unchanged",
+            });
+        }
         match (state.is_commit_sent, failure.class) {
             (true, _) => error.with_hint(format!(
                 "it is unknown whether the load was committed: {repeat}, a repeated load changes nothing"

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use crate::interrupt;
 use crate::observer::Observer;
 use crate::retry::{RetryPolicy, log_failed_attempt};
 use crate::warehouse::connect::config::ConnectionConfig;
-use crate::warehouse::connect::error::{ErrorClass, StatementError};
+use crate::warehouse::connect::error::{ErrorClass, StatementError, fatal};
 use crate::warehouse::connect::session::WarehouseSession;
 
 /// How long after the first failure the last attempt begins. Without this limit, attempts that each wait for an answer would
@@ -66,7 +67,7 @@ pub(super) fn retry_if_lost<T>(
             return Err(failure);
         };
         progress.warn(&format!("{}; trying again", failure.error));
-        std::thread::sleep(delay);
+        interrupt::sleep(delay).map_err(fatal)?;
         attempt += 1;
     }
 }

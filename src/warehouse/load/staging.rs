@@ -8,6 +8,7 @@ use postgres::CopyInWriter;
 use super::pg_copy_encoder::{COPY_HEADER, COPY_TRAILER, encode_batch, read_batches};
 use super::source::StagedRows;
 use crate::error::{Error, Result};
+use crate::interrupt;
 use crate::model::TableSchema;
 use crate::observer::Observer;
 use crate::output::PublishedDataset;
@@ -43,6 +44,7 @@ pub(super) fn copy_in(
 ) -> std::result::Result<(), StatementError> {
     let started = Instant::now();
     let parts = dataset.list_parts(table).map_err(fatal)?;
+    let _cancel = session.begin_statement()?;
     let mut stream = CopyStream::new(session.copy_in(sql)?);
     for part in parts {
         let name = dataset.display(&part);
@@ -94,10 +96,11 @@ impl<'a> CopyStream<'a> {
     }
 
     fn flush_if_full(&mut self) -> std::result::Result<(), StatementError> {
-        match self.buffer.len() >= COPY_BUFFER_BYTES {
-            true => self.flush(),
-            false => Ok(()),
+        if self.buffer.len() < COPY_BUFFER_BYTES {
+            return Ok(());
         }
+        interrupt::ensure_running().map_err(fatal)?;
+        self.flush()
     }
 
     fn flush(&mut self) -> std::result::Result<(), StatementError> {

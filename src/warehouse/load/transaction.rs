@@ -11,6 +11,7 @@ use super::preflight::{ensure_mergeable, ensure_refreshable};
 use super::source::{LoadSource, StagedRows};
 use super::verify::{check_emptied, check_merge_state, check_merged, check_row_deltas};
 use super::warehouse_load::WarehouseLoad;
+use crate::interrupt;
 use crate::model::TableSchema;
 use crate::model::sparkify::SPARKIFY;
 use crate::observer::Observer;
@@ -23,6 +24,9 @@ use crate::warehouse::sql::statement::{Check, Effect, Statement};
 
 /// The result of one step of a transaction.
 type Result<T> = std::result::Result<T, StatementError>;
+
+/// What is not known if the process ends while it waits for the reply to COMMIT.
+pub(super) const UNKNOWN_COMMIT: &str = "it is unknown whether the load was committed: run again, because a repeated load changes nothing";
 
 /// State that is kept across the attempts of a load.
 #[derive(Debug, Default)]
@@ -207,7 +211,7 @@ impl<'a> LoadTransaction<'a> {
     fn commit(&mut self, statement: &Statement) -> Result<()> {
         self.source.before_commit().map_err(fatal)?;
         self.state.is_commit_sent = true;
-        let committed = self.session.execute(&statement.sql);
+        let committed = interrupt::protect(UNKNOWN_COMMIT, || self.session.execute(&statement.sql));
         if committed
             .as_ref()
             .is_err_and(|failure| failure.class != ErrorClass::ConnectionLost)

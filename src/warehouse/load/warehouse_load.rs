@@ -77,7 +77,8 @@ impl WarehouseLoad<'_> {
                 .with_reason(format!(
                     "run {other} was loaded in the meantime and would be lost"
                 ))
-                .with_hint("run the same command again")),
+                .with_hint("run the same command again")
+                .temporary()),
         }
     }
 }

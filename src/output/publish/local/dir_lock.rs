@@ -34,6 +34,7 @@ pub(super) fn lock_folder(path: &Path, out: &Path) -> Result<File> {
 pub(super) fn locked_error(out: &Path) -> Error {
     Error::failed(format!("another run is writing to {}", out.display()))
         .with_hint("wait for it to finish, or choose another --out")
+        .temporary()
 }
 
 /// Opens a folder without following a symbolic link, because everything in the folder will be removed.

@@ -9,7 +9,9 @@ use super::leftover_dir::LeftoverRunDir;
 use super::output_dir::{CheckedOutputDir, ensure_replaceable};
 use super::own_files::ensure_only_own_files;
 use crate::error::{Error, Result};
+use crate::interrupt;
 use crate::output::layout::{REJECTS_DIR, RunObject, SiblingDir};
+use crate::output::publish::unknown_publication::UNKNOWN_PUBLICATION;
 
 /// A locked staging folder, which will replace the output folder.
 #[derive(Debug)]
@@ -58,7 +60,8 @@ impl StagingDir {
     /// # Errors
     /// Returns an error if the folders cannot be exchanged. The old dataset is unchanged then.
     pub(in crate::output) fn publish(self) -> Result<Option<Error>> {
-        let old = match self.swap_into_place() {
+        let swapped = interrupt::protect(UNKNOWN_PUBLICATION, || self.swap_into_place());
+        let old = match swapped {
             Ok(old) => old,
             Err(e) => {
                 self.discard();
