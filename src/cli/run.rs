@@ -149,6 +149,8 @@ const EXAMPLES: &str = r"Examples:
   sparkify run --songs s3://bucket/song_data --logs s3://bucket/log_data \
     --out s3://bucket/star --dry-run
   sparkify run --config dwh.cfg --out s3://bucket/star --quiet
+  sparkify run --config dwh.cfg --out s3://bucket/star --quiet \
+    --metrics /var/lib/node_exporter/sparkify.prom
   sparkify run --engine redshift --config dwh.cfg --out s3://bucket/runs";
 
 pub(super) fn main(mut args: RunArgs) -> Result<()> {

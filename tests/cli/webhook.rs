@@ -313,3 +313,34 @@ fn messages_go_through_the_proxy() {
         "{output:?}"
     );
 }
+
+#[test]
+fn certificates_are_checked() {
+    let sandbox = sandbox_with_rejects();
+    let (sink, authority) = HttpSink::with_tls();
+    sandbox.write("ca.pem", authority);
+    let url = sink.url(SECRET_PATH);
+    let run = [
+        "run",
+        "-q",
+        "--songs",
+        "songs",
+        "--logs",
+        "logs",
+        "--out",
+        "dataset",
+        "--max-rejects",
+        "0",
+    ];
+    let mut command = sandbox.command(&[&run[..], &["--webhook", &url]].concat());
+    let output = CommandOutput::run(&mut command);
+    assert_no_secret(&output);
+    assert!(
+        output.warnings().concat().contains("certificate"),
+        "{output:?}"
+    );
+    assert!(sink.requests().is_empty());
+    let output = CommandOutput::run(command.env("SSL_CERT_FILE", sandbox.path("ca.pem")));
+    output.assert_failure(3, &["log records"]);
+    assert_eq!(sink.requests().len(), 1);
+}

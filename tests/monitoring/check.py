@@ -138,6 +138,9 @@ def check_metrics(text, out, code):
         raise CheckFailed(f"the last success was at {success}, and the last run at {last}")
     has_counts = "sparkify_records" in by_name
     expect("whether there are counts", has_counts, code != 1)
+    document = (REPOSITORY / "docs/operating.md").read_text()
+    undocumented = [name for name in names if f"`{name}`" not in document]
+    expect("metrics that docs/operating.md does not have", undocumented, [])
 
 
 def event_validator():

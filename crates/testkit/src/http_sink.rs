@@ -12,8 +12,12 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::runtime::{self, Runtime};
+use tokio_rustls::TlsAcceptor;
+
+use crate::s3_server::tls::acceptor_for;
 
 /// How the server answers a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +69,7 @@ struct SinkState {
 /// A server that ends when it is dropped.
 pub struct HttpSink {
     address: SocketAddr,
+    scheme: &'static str,
     state: Arc<Mutex<SinkState>>,
     runtime: Option<Runtime>,
 }
@@ -77,9 +82,21 @@ impl HttpSink {
 
     /// Starts a server that gives these answers to the first requests, and 200 to the others.
     pub fn with_answers(answers: impl IntoIterator<Item = SinkAnswer>) -> Self {
+        Self::start_with(answers.into_iter().collect(), None)
+    }
+
+    /// Starts a server that takes TLS connections to `localhost`. Also returns the PEM text of the authority that signed
+    /// its certificate.
+    pub fn with_tls() -> (Self, String) {
+        let (acceptor, authority) = acceptor_for(&["localhost"]);
+        (Self::start_with(VecDeque::new(), Some(acceptor)), authority)
+    }
+
+    fn start_with(answers: VecDeque<SinkAnswer>, tls: Option<TlsAcceptor>) -> Self {
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let state = Arc::new(Mutex::new(SinkState {
             requests: Vec::new(),
-            answers: answers.into_iter().collect(),
+            answers,
         }));
         let runtime = runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -93,18 +110,22 @@ impl HttpSink {
         let shared = state.clone();
         runtime.spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let state = shared.clone();
+                let (state, tls) = (shared.clone(), tls.clone());
                 tokio::spawn(async move {
-                    let service = service_fn(|request| answer(state.clone(), request));
-                    // An error of the service closes the connection, as some tests want.
-                    let _ = http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), service)
-                        .await;
+                    match tls {
+                        None => serve(stream, state).await,
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                serve(stream, state).await;
+                            }
+                        }
+                    }
                 });
             }
         });
         Self {
             address,
+            scheme,
             state,
             runtime: Some(runtime),
         }
@@ -117,7 +138,11 @@ impl HttpSink {
 
     /// Returns the URL of a path, which begins with `/` or is empty.
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        match self.scheme {
+            // The certificate is for the name.
+            "https" => format!("https://localhost:{}{path}", self.address.port()),
+            scheme => format!("{scheme}://{}{path}", self.address),
+        }
     }
 
     /// Returns the requests, in order of arrival.
@@ -132,6 +157,17 @@ impl Drop for HttpSink {
             runtime.shutdown_timeout(Duration::from_secs(1));
         }
     }
+}
+
+async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    state: Arc<Mutex<SinkState>>,
+) {
+    let service = service_fn(|request| answer(state.clone(), request));
+    // An error of the service closes the connection, as some tests want.
+    let _ = http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
 }
 
 async fn answer(
