@@ -47,6 +47,7 @@ pub mod internals;
 mod interrupt;
 pub mod jobs;
 mod model;
+mod monitoring;
 pub mod observer;
 mod open_files;
 mod output;

@@ -39,6 +39,11 @@ pub trait Observer: Send + Sync {
         let _ = (report, location);
     }
 
+    /// A load has opened the dataset that it loads, whose run has this report.
+    fn dataset_opened(&self, report: &RunReport) {
+        let _ = report;
+    }
+
     /// Something is unusual but does not stop the job. The message is one sentence without a full stop. The same
     /// message may come several times.
     fn warn(&self, message: &str) {
@@ -110,6 +115,10 @@ impl Observer for WarningRecorder<'_> {
 
     fn dataset_published(&self, report: &RunReport, location: &Location) {
         self.observer.dataset_published(report, location);
+    }
+
+    fn dataset_opened(&self, report: &RunReport) {
+        self.observer.dataset_opened(report);
     }
 
     fn warn(&self, message: &str) {

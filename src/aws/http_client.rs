@@ -1,4 +1,4 @@
-//! Creates the HTTP client of the AWS SDK.
+//! Creates the HTTP client of the AWS SDK, and connectors like it for other servers.
 
 use std::env;
 use std::fs;
@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aws_sdk_s3::config::{HttpClient, RuntimeComponents, SharedHttpClient};
-use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_smithy_http_client::{Connector, ConnectorBuilder};
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
@@ -70,14 +70,31 @@ fn proxied_client(context: Option<TlsContext>, proxy: ProxyConfig) -> SharedHttp
         if let Some(components) = components {
             builder.set_sleep_impl(components.sleep_impl());
         }
-        let builder = builder
-            .proxy_config(proxy.clone())
-            .tls_provider(TLS_PROVIDER);
-        match context.clone() {
-            Some(context) => builder.tls_context(context).build(),
-            None => builder.build(),
-        }
+        build_connector(builder.proxy_config(proxy.clone()), context.clone())
     })
+}
+
+fn build_connector(builder: ConnectorBuilder, context: Option<TlsContext>) -> Connector {
+    let builder = builder.tls_provider(TLS_PROVIDER);
+    match context {
+        Some(context) => builder.tls_context(context).build(),
+        None => builder.build(),
+    }
+}
+
+/// Creates a connector for requests to a URL that is not of AWS. It trusts the certificates of the system, uses the proxies
+/// of the environment as the client does, and follows no redirects.
+///
+/// # Errors
+/// Returns an error if a proxy is invalid.
+pub(crate) fn connector_to(url: &str, settings: HttpConnectorSettings) -> Result<Connector> {
+    let mut builder = Connector::builder().connector_settings(settings);
+    if let Some(proxy) = Proxies::from_env()?.proxy_for(url) {
+        builder = builder.proxy_config(proxy.to_config()?);
+    }
+    let trust = TrustStore::default();
+    let context = TlsContext::builder().with_trust_store(trust).build().ok();
+    Ok(build_connector(builder, context))
 }
 
 /// A client that selects the proxy of each request by its URL.

@@ -10,5 +10,6 @@ pub(crate) mod profile;
 pub(crate) mod proxy;
 mod runtime;
 
+pub(crate) use http_client::connector_to;
 pub use options::AwsOptions;
 pub(crate) use runtime::AwsRuntime;

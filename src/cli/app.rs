@@ -13,7 +13,7 @@ use super::usage_error::print_usage_error;
 use super::version::long_version;
 use super::{
     bench, check, clean, completions, create_tables, generate, help, history, load, man, query,
-    rejects, replay, run, schema,
+    rejects, replay, run, schema, status,
 };
 use crate::error::Result;
 
@@ -43,6 +43,7 @@ const EXAMPLES: &str = r"Examples:
   sparkify load --from warehouse \
     --warehouse postgres://etl@localhost/music
   sparkify history --warehouse postgres://etl@localhost/music
+  sparkify status --max-age 26h --warehouse postgres://etl@localhost/music
   sparkify rejects warehouse
   sparkify replay --from warehouse --edited fixed.jsonl --out replayed
   sparkify query top-songs --since 2018-11-01 --until 2018-12-01 \
@@ -61,6 +62,7 @@ enum Command {
     CreateTables(create_tables::CreateTablesArgs),
     Load(load::LoadArgs),
     History(history::HistoryArgs),
+    Status(status::StatusArgs),
     Rejects(rejects::RejectsArgs),
     Replay(replay::ReplayArgs),
     Query(query::QueryArgs),
@@ -88,7 +90,7 @@ pub fn main() -> ExitCode {
     // Not released, because nobody prints after this.
     std::mem::forget(lock_last_line());
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             print_error(&error);
             ExitCode::from(error.exit_code())
@@ -96,12 +98,14 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run_command(command: Command) -> Result<()> {
-    match command {
+fn run_command(command: Command) -> Result<ExitCode> {
+    let done = match command {
         Command::Run(args) => run::main(args),
         Command::CreateTables(args) => create_tables::main(args),
         Command::Load(args) => load::main(args),
         Command::History(args) => history::main(args),
+        // Stale data are a result, and not a failure of the command.
+        Command::Status(args) => return status::main(args),
         Command::Rejects(args) => rejects::main(args),
         Command::Replay(args) => replay::main(args),
         Command::Query(args) => query::main(args),
@@ -112,7 +116,8 @@ fn run_command(command: Command) -> Result<()> {
         Command::Bench(args) => bench::main(args),
         Command::Completions(args) => completions::main(&args, Cli::command()),
         Command::Man(args) => man::main(&args, Cli::command()),
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 #[cfg(test)]

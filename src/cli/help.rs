@@ -11,6 +11,14 @@ pub(super) fn with_exit_codes(examples: &str) -> String {
     )
 }
 
+/// Returns the end of the long help of a command that tells whether data are stale.
+pub(super) fn with_stale_exit_code(examples: &str) -> String {
+    format!(
+        "{examples}\n\nExit codes: 0 done, 1 stale or failed, 2 wrong usage, 4 worth trying again later,\n\
+         130 or 143 stopped by a signal."
+    )
+}
+
 /// Returns the end of the long help of a command that may fail because of too many rejects.
 pub(super) fn with_all_exit_codes(examples: &str) -> String {
     format!(

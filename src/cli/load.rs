@@ -1,6 +1,7 @@
 //! `sparkify load`: loads a published dataset into a warehouse.
 
 use super::args::location::location_parser;
+use super::args::monitoring::MonitoringArgs;
 use super::args::s3::S3Args;
 use super::args::warehouse::{IamRoleArgs, WarehouseArgs};
 use super::console::print_load_summary;
@@ -9,6 +10,7 @@ use super::progress::TerminalProgress;
 use super::stdout::{print, print_json, report_failure};
 use crate::error::Result;
 use crate::jobs::{LoadJob, LoadTarget};
+use crate::monitoring::{JobDatasets, Monitor, MonitoredCommand};
 use crate::observer::Observer;
 use crate::storage::Location;
 use crate::warehouse::load::LoadReport;
@@ -51,6 +53,8 @@ pub(super) struct LoadArgs {
     full_refresh: bool,
     #[command(flatten)]
     s3: S3Args,
+    #[command(flatten)]
+    monitoring: MonitoringArgs,
 }
 
 const EXAMPLES: &str = r"Examples:
@@ -67,11 +71,21 @@ pub(super) fn main(args: LoadArgs) -> Result<()> {
 
 fn load(args: &LoadArgs) -> Result<()> {
     let progress = TerminalProgress::new(args.quiet);
-    let job = args.to_job(&progress)?;
+    let options = args.monitoring.to_options(&progress)?;
     if args.dry_run {
-        return print(&job.script()?);
+        return print(&args.to_job(&progress)?.script()?);
     }
-    let report = job.execute(&progress)?;
+    let monitor = Monitor::open(options, MonitoredCommand::Load, &args.from, &progress)?;
+    let result = execute(args, &monitor);
+    monitor.end(result.as_ref().err());
+    result
+}
+
+fn execute(args: &LoadArgs, monitor: &Monitor<'_>) -> Result<()> {
+    let job = args.to_job(monitor)?;
+    monitor.job_started(JobDatasets::from(&job));
+    let report = job.execute(monitor)?;
+    monitor.record_load(&report);
     if !args.quiet {
         print_load_summary(&report);
     }

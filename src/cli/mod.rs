@@ -28,6 +28,7 @@ mod run;
 mod run_job;
 mod schema;
 mod signals;
+mod status;
 mod stderr;
 mod stdout;
 mod usage_error;

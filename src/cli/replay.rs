@@ -1,13 +1,15 @@
 //! `sparkify replay`: tries the rejects of a run again.
 
 use super::args::location::location_parser;
+use super::args::monitoring::MonitoringArgs;
 use super::args::s3::{EncryptionArgs, S3Args};
 use super::args::warehouse::{IamRoleArgs, WarehouseArgs};
 use super::help;
-use super::run_job::{RunMode, run_job};
+use super::run_job::{RunMode, WatchedJob, run_job};
 use crate::config::{MaxRejects, ReplayInput, RunConfig};
 use crate::error::Result;
 use crate::jobs::{LoadTarget, RunJob};
+use crate::monitoring::MonitoredCommand;
 use crate::observer::Observer;
 use crate::output::ParquetCompression;
 use crate::storage::Location;
@@ -93,6 +95,8 @@ pub(super) struct ReplayArgs {
     s3: S3Args,
     #[command(flatten)]
     encryption: EncryptionArgs,
+    #[command(flatten)]
+    monitoring: MonitoringArgs,
 }
 
 const EXAMPLES: &str = r"Examples:
@@ -102,13 +106,18 @@ const EXAMPLES: &str = r"Examples:
   sparkify replay --from s3://bucket/star --edited fixed.jsonl \
     --out s3://bucket/star --config dwh.cfg";
 
-pub(super) fn main(args: ReplayArgs) -> Result<()> {
+pub(super) fn main(mut args: ReplayArgs) -> Result<()> {
     let mode = RunMode {
         dry_run: args.dry_run,
         json: args.json,
         quiet: args.quiet,
     };
-    run_job(mode, |progress| args.into_job(progress))
+    let watched = WatchedJob {
+        command: MonitoredCommand::Replay,
+        out: args.out.clone(),
+        monitoring: std::mem::take(&mut args.monitoring),
+    };
+    run_job(&watched, mode, |progress| args.into_job(progress))
 }
 
 impl ReplayArgs {

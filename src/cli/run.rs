@@ -2,15 +2,17 @@
 
 use super::args::engine::EngineArgs;
 use super::args::location::{IncludeArgs, location_parser};
+use super::args::monitoring::MonitoringArgs;
 use super::args::s3::{EncryptionArgs, InputEncryptionArgs, S3Args};
 use super::args::warehouse::{IamRoleArgs, WarehouseArgs};
 use super::help;
-use super::run_job::{RunMode, run_job};
+use super::run_job::{RunMode, WatchedJob, run_job};
 use super::usage_error::no_effect;
 use crate::config::{Engine, MaxRejects, RunConfig};
 use crate::error::{Error, Result};
 use crate::input::InputSpec;
 use crate::jobs::{LoadTarget, RunJob};
+use crate::monitoring::MonitoredCommand;
 use crate::observer::Observer;
 use crate::output::ParquetCompression;
 use crate::storage::Location;
@@ -130,6 +132,8 @@ pub(super) struct RunArgs {
     input_encryption: InputEncryptionArgs,
     #[command(flatten)]
     encryption: EncryptionArgs,
+    #[command(flatten)]
+    monitoring: MonitoringArgs,
 }
 
 const EXAMPLES: &str = r"Examples:
@@ -145,15 +149,22 @@ const EXAMPLES: &str = r"Examples:
   sparkify run --songs s3://bucket/song_data --logs s3://bucket/log_data \
     --out s3://bucket/star --dry-run
   sparkify run --config dwh.cfg --out s3://bucket/star --quiet
+  sparkify run --config dwh.cfg --out s3://bucket/star --quiet \
+    --metrics /var/lib/node_exporter/sparkify.prom
   sparkify run --engine redshift --config dwh.cfg --out s3://bucket/runs";
 
-pub(super) fn main(args: RunArgs) -> Result<()> {
+pub(super) fn main(mut args: RunArgs) -> Result<()> {
     let mode = RunMode {
         dry_run: args.dry_run,
         json: args.json,
         quiet: args.quiet,
     };
-    run_job(mode, |progress| args.into_job(progress))
+    let watched = WatchedJob {
+        command: MonitoredCommand::Run,
+        out: args.out.clone(),
+        monitoring: std::mem::take(&mut args.monitoring),
+    };
+    run_job(&watched, mode, |progress| args.into_job(progress))
 }
 impl RunArgs {
     /// Returns the job that the arguments, the environment and the configuration file describe.

@@ -31,6 +31,7 @@ impl LoadJob {
         let _span = tracing::info_span!("load").entered();
         let dataset = self.open_dataset()?;
         observer.run_started(&dataset.report().run);
+        observer.dataset_opened(dataset.report());
         let mode = self.target.load_mode(observer)?;
         let contact = match mode {
             LoadMode::FullRefresh { .. } => Contact::Again,

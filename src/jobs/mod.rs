@@ -11,6 +11,7 @@
 //! | [`CheckJob`] | verifies a published dataset as a reader would | [`CheckReport`](crate::report::CheckReport) |
 //! | [`CleanJob`] | removes abandoned, failed and superseded runs | [`CleanPlan`](crate::report::CleanPlan) |
 //! | [`HistoryJob`] | lists the loads of a warehouse, or the runs at an output | [`History`] |
+//! | [`StatusJob`] | tells how old the newest load or run and the newest event are | [`StatusReport`] |
 //! | [`RejectsJob`] | shows what a run rejected | [`RejectsReport`](crate::report::RejectsReport) |
 //! | [`QueryJob`] | runs a saved query in a warehouse | [`QueryAnswer`](crate::report::QueryAnswer) |
 //!
@@ -30,6 +31,7 @@ mod query;
 mod rejects;
 mod run;
 mod schema;
+mod status;
 
 pub use check::CheckJob;
 pub use clean::CleanJob;
@@ -41,6 +43,7 @@ pub use query::{DatasetQueryJob, QueryJob};
 pub use rejects::RejectsJob;
 pub use run::{CompletedRun, NothingNewRun, PublishedRun, RunJob, RunJobPlan};
 pub use schema::{SchemaFormat, schema_document};
+pub use status::{FailedSince, NewestSuccess, StaleReason, StatusJob, StatusReport};
 
 // What the configuration of a job is made of, besides `config`.
 pub use crate::warehouse::WarehouseConfig;

@@ -30,6 +30,8 @@ pub struct RunLogEntry {
     pub events: Option<u64>,
     /// Rejected records of songs and logs.
     pub rejected_records: Option<u64>,
+    /// The time of the newest event that it read, in UTC as in ISO 8601.
+    pub newest_event: Option<String>,
     /// The duration of the run.
     pub seconds: Option<f64>,
     /// Who ran it, as `user@host`.
@@ -71,6 +73,7 @@ struct InputExtract {
     objects: Option<u64>,
     rejected: Option<u64>,
     kept: Option<u64>,
+    newest_event: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -193,6 +196,7 @@ fn entry(report: ReportExtract, id: Option<&RunId>) -> RunLogEntry {
         log_objects: report.logs.objects,
         events: report.logs.kept,
         rejected_records: rejected.into_iter().sum(),
+        newest_event: report.logs.newest_event,
         seconds: report.total.seconds,
         executed_by: report.executed_by,
     }
@@ -208,6 +212,7 @@ fn without_report(id: Option<&RunId>, state: RunLogState) -> RunLogEntry {
         log_objects: None,
         events: None,
         rejected_records: None,
+        newest_event: None,
         seconds: None,
         executed_by: None,
     }

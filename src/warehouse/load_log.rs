@@ -10,10 +10,10 @@ use super::connect::error::{StatementError, fatal};
 use super::connect::session::{ResultRow, WarehouseSession};
 use super::lock_wait::warn_if_blocked;
 use super::query_result::unexpected_result;
-use super::sql::generator::loads_query;
+use super::sql::generator::{loads_query, newest_event_query};
 use super::upgrade::check_table;
 use crate::error::{Error, Result};
-use crate::model::sparkify::SPARKIFY;
+use crate::model::sparkify::{SPARKIFY, TIME};
 use crate::observer::Observer;
 
 /// The load of one run.
@@ -54,6 +54,41 @@ pub(crate) fn read_loads(
     loads.map_err(|failure| {
         Error::failed(format!("cannot read the history of {connection}")).with_source(failure.error)
     })
+}
+
+/// The newest load, and the newest event.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct NewestContents {
+    /// The newest load, if there is one.
+    pub load: Option<LoadEntry>,
+    /// The time of the newest event, in UTC as in ISO 8601, if there is one.
+    pub event: Option<String>,
+}
+
+/// Returns the newest load and the newest event.
+///
+/// # Errors
+/// Returns the errors of [`read_loads`], and one if the calendar cannot be read.
+pub(crate) fn read_newest(
+    connection: &ConnectionConfig,
+    progress: &dyn Observer,
+) -> Result<NewestContents> {
+    let mut session = WarehouseSession::open(connection)?;
+    let newest = warn_if_blocked(progress, || query_newest(&mut session));
+    newest.map_err(|failure| {
+        Error::failed(format!("cannot read the status of {connection}")).with_source(failure.error)
+    })
+}
+
+fn query_newest(
+    session: &mut WarehouseSession,
+) -> std::result::Result<NewestContents, StatementError> {
+    let load = query_loads(session, 1)?.pop();
+    let rows = session.query(&newest_event_query(&TIME))?;
+    match <[ResultRow; 1]>::try_from(rows).map(|[row]| <[_; 1]>::try_from(row)) {
+        Ok(Ok([event])) => Ok(NewestContents { load, event }),
+        _ => Err(fatal(unexpected_result("the time of the newest event"))),
+    }
 }
 
 fn query_loads(

@@ -23,6 +23,8 @@ mod logging;
 mod machine;
 mod man_pages;
 mod max_rejects;
+mod metrics;
+mod openlineage;
 mod output_dir;
 mod rejects;
 mod replay;
@@ -33,6 +35,7 @@ mod unknown_keys;
 mod usage;
 mod user_reported_inputs;
 mod version;
+mod webhook;
 
 // These tests read /proc, mount file systems or depend on the behaviour of Linux.
 #[cfg(target_os = "linux")]

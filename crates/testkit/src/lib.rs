@@ -8,12 +8,14 @@
 //! - [`mod@reference`]: an independent implementation of all rules, in plain and slow code
 //! - [`property_tests`]: generated JSON, and the number of cases
 //! - [`s3_server`]: an S3 server in this process that can be made to fail
+//! - [`http_sink`]: an HTTP server in this process that keeps what is posted to it
 //! - [`postgres_server`]: PostgreSQL servers that end with the test process
 //! - [`redshift_simulator`]: the rules of Redshift in front of such a PostgreSQL server
 
 pub mod cli;
 pub mod dataset;
 pub mod dir_contents;
+pub mod http_sink;
 pub mod postgres_server;
 pub mod property_tests;
 pub mod redshift_simulator;

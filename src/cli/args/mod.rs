@@ -3,6 +3,7 @@
 pub(super) mod engine;
 pub(super) mod location;
 pub(super) mod logging;
+pub(super) mod monitoring;
 pub(super) mod s3;
 pub(super) mod time_bound;
 pub(super) mod time_zone;

@@ -137,6 +137,7 @@ loaded               songs  logs  events  rejected  seconds  by   run
             log_objects: None,
             events: None,
             rejected_records: None,
+            newest_event: None,
             seconds: None,
             executed_by: None,
         };

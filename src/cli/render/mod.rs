@@ -14,3 +14,4 @@ pub(super) mod result_set;
 pub(super) mod run;
 pub(super) mod schema;
 pub(super) mod share_bar;
+pub(super) mod status;

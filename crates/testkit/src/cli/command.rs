@@ -14,7 +14,7 @@ const TERMINAL_VARIABLES: [&str; 6] = [
 ];
 
 /// The prefixes of the variables that `sparkify` and its libraries read.
-const SETTING_PREFIXES: [&str; 4] = ["AWS_", "PG", "SPARKIFY_", "RUST_"];
+const SETTING_PREFIXES: [&str; 5] = ["AWS_", "OPENLINEAGE_", "PG", "SPARKIFY_", "RUST_"];
 
 /// Returns the path of the binary. Cargo names it in the environment of the tests and benches of its package.
 pub fn sparkify_path() -> String {

@@ -30,6 +30,6 @@ pub mod request_log;
 pub mod s3_api;
 pub mod sdk_client;
 pub mod server;
-mod tls;
+pub(crate) mod tls;
 pub mod truncated_body;
 mod virtual_host;

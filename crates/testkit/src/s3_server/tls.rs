@@ -9,7 +9,7 @@ use tokio_rustls::rustls::{ServerConfig, crypto};
 
 /// Returns what accepts TLS connections for these host names, and the PEM text of the authority that signed the
 /// certificate.
-pub(super) fn acceptor_for(host_names: &[&str]) -> (TlsAcceptor, String) {
+pub(crate) fn acceptor_for(host_names: &[&str]) -> (TlsAcceptor, String) {
     let authority_key = KeyPair::generate().unwrap();
     let mut authority = CertificateParams::new([]).unwrap();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

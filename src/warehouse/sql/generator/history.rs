@@ -1,11 +1,22 @@
 //! Generates the queries for the loads in the load history.
 
 use crate::input::RecordKind;
-use crate::model::{EngineValue, Model};
+use crate::model::{EngineValue, Model, TableSchema};
 
 /// Returns the query for the newest load: run and time.
 pub(crate) fn newest_load_query(model: &Model) -> String {
     newest_first(model, &[], 1)
+}
+
+/// Returns the query for the time of the newest event, in UTC, as in ISO 8601; null if there is none. A calendar has a row
+/// for each time, under a key that the query need not search.
+pub(crate) fn newest_event_query(calendar: &TableSchema) -> String {
+    let times: Vec<_> = calendar.key().iter().map(|column| column.name).collect();
+    format!(
+        "SELECT TO_CHAR(MAX({}), 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') AS newest_event\nFROM {}",
+        times.join(", "),
+        calendar.name
+    )
 }
 
 /// Returns the query for the newest loads, the newest first: run, time, number of song objects and of log objects,

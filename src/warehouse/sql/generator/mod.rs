@@ -44,7 +44,7 @@ pub(crate) use count::{
 };
 pub(crate) use create::create_statements;
 pub(crate) use drop::drop_statements;
-pub(crate) use history::{loads_query, newest_load_query};
+pub(crate) use history::{loads_query, newest_event_query, newest_load_query};
 pub(crate) use merge::merge_statements;
 pub(crate) use refresh::refresh_statements;
 pub use script::{SqlScript, sql_scripts};
