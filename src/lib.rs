@@ -33,6 +33,7 @@ mod aws;
 mod bench;
 pub mod cli;
 pub mod config;
+mod dataset_check;
 mod decode;
 pub mod error;
 pub mod generate;

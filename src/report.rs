@@ -1,5 +1,6 @@
 //! What [jobs](crate::jobs) report: what was read, written, loaded, removed and found.
 
+pub use crate::dataset_check::CheckReport;
 pub use crate::output::clean::{CleanPlan, RunEntry, RunState};
 pub use crate::output::reject_groups::{
     RejectCounts, RejectExample, RejectGroup, RejectGroupKey, RejectsReport,
@@ -12,4 +13,4 @@ pub use crate::output::run_report::{
 pub use crate::pipeline::{InputPlan, RunFailure, RunPlan, SplitPlan};
 pub use crate::warehouse::load::{LoadReport, NewestLoad, TableChangeCounts};
 pub use crate::warehouse::load_log::LoadEntry;
-pub use crate::warehouse::query::{ResultColumn, ResultSet};
+pub use crate::warehouse::query::{Coverage, QueryAnswer, ResultColumn, ResultSet};

@@ -5,11 +5,11 @@
 -- plays                           all plays in the range, whether their song is known or not
 -- paid_plays                      plays at the paid level
 -- sessions                        sessions with at least one play
--- days                            days (UTC) with at least one play
+-- days                            days, in the time zone tz, with at least one play
 --
 -- Ties are ordered by user_id.
 --
--- Usage: psql -v from=2018-11-01 -v to=2018-12-01 -v limit=10 -f sql/analytics/busiest-users.sql
+-- Usage: psql -v since=2018-11-01 -v until=2018-12-01 -v tz=UTC -v limit=10 -f sql/analytics/busiest-users.sql
 
 SELECT
     p.user_id,
@@ -26,9 +26,9 @@ FROM (
         COUNT(*) AS plays,
         SUM(CASE level WHEN 'paid' THEN 1 ELSE 0 END) AS paid_plays,
         COUNT(DISTINCT session_id) AS sessions,
-        COUNT(DISTINCT CAST(start_time AS DATE)) AS days
+        COUNT(DISTINCT CAST(start_time AT TIME ZONE 'UTC' AT TIME ZONE :'tz' AS DATE)) AS days
     FROM songplays
-    WHERE start_time >= CAST(:'from' AS TIMESTAMP) AND start_time < CAST(:'to' AS TIMESTAMP)
+    WHERE start_time >= CAST(:'since' AS TIMESTAMP) AND start_time < CAST(:'until' AS TIMESTAMP)
     GROUP BY user_id
 ) AS p
 JOIN users u ON u.user_id = p.user_id

@@ -2,7 +2,7 @@
 --
 -- The level is the user's level at the time of the play. Plays count whether their song is known or not.
 --
--- day           the day in UTC, e.g. 2018-11-15; days without plays are omitted
+-- day           the day in the time zone tz, e.g. 2018-11-15; days without plays are omitted
 -- plays         all plays
 -- free_plays    plays at the free level
 -- paid_plays    plays at the paid level
@@ -10,17 +10,23 @@
 -- paid_users    users with a paid play
 -- paid_percent  percentage of paid plays
 --
--- Usage: psql -v from=2018-11-01 -v to=2018-12-01 -f sql/analytics/free-and-paid-by-day.sql
+-- Usage: psql -v since=2018-11-01 -v until=2018-12-01 -v tz=UTC -f sql/analytics/free-and-paid-by-day.sql
 
 SELECT
-    TO_CHAR(start_time, 'YYYY-MM-DD') AS day,
+    day,
     COUNT(*) AS plays,
     SUM(CASE level WHEN 'free' THEN 1 ELSE 0 END) AS free_plays,
     SUM(CASE level WHEN 'paid' THEN 1 ELSE 0 END) AS paid_plays,
     COUNT(DISTINCT CASE level WHEN 'free' THEN user_id END) AS free_users,
     COUNT(DISTINCT CASE level WHEN 'paid' THEN user_id END) AS paid_users,
     CAST(100.0 * SUM(CASE level WHEN 'paid' THEN 1 ELSE 0 END) / COUNT(*) AS DECIMAL(4, 1)) AS paid_percent
-FROM songplays
-WHERE start_time >= CAST(:'from' AS TIMESTAMP) AND start_time < CAST(:'to' AS TIMESTAMP)
-GROUP BY TO_CHAR(start_time, 'YYYY-MM-DD')
-ORDER BY TO_CHAR(start_time, 'YYYY-MM-DD');
+FROM (
+    SELECT
+        user_id,
+        level,
+        TO_CHAR(start_time AT TIME ZONE 'UTC' AT TIME ZONE :'tz', 'YYYY-MM-DD') AS day
+    FROM songplays
+    WHERE start_time >= CAST(:'since' AS TIMESTAMP) AND start_time < CAST(:'until' AS TIMESTAMP)
+) AS p
+GROUP BY day
+ORDER BY day;

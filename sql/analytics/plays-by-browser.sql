@@ -8,7 +8,7 @@
 --
 -- Ties are ordered by users, descending, then by name.
 --
--- Usage: psql -v from=2018-11-01 -v to=2018-12-01 -f sql/analytics/plays-by-browser.sql
+-- Usage: psql -v since=2018-11-01 -v until=2018-12-01 -f sql/analytics/plays-by-browser.sql
 
 SELECT
     browser,
@@ -32,7 +32,7 @@ FROM (
             ELSE 'other'
         END AS browser
     FROM songplays
-    WHERE start_time >= CAST(:'from' AS TIMESTAMP) AND start_time < CAST(:'to' AS TIMESTAMP)
+    WHERE start_time >= CAST(:'since' AS TIMESTAMP) AND start_time < CAST(:'until' AS TIMESTAMP)
 ) AS s
 GROUP BY browser
 ORDER BY plays DESC, users DESC, browser;

@@ -1,16 +1,16 @@
 -- On which days of the week are songs played?
 --
--- weekday        day of the week in UTC, 0 (Sunday) to 6; days without plays are omitted
+-- weekday        day of the week in the time zone tz, 0 (Sunday) to 6; days without plays are omitted
 -- name           name of the day
 -- plays          all plays on that day of the week, whether their song is known or not
 -- days           number of such days with at least one play: a range can have more Mondays than Sundays
 -- plays_per_day  average number of plays on these days
 --
--- Usage: psql -v from=2018-11-01 -v to=2018-12-01 -f sql/analytics/plays-by-weekday.sql
+-- Usage: psql -v since=2018-11-01 -v until=2018-12-01 -v tz=UTC -f sql/analytics/plays-by-weekday.sql
 
 SELECT
-    t.weekday,
-    CASE t.weekday
+    weekday,
+    CASE weekday
         WHEN 0 THEN 'Sunday'
         WHEN 1 THEN 'Monday'
         WHEN 2 THEN 'Tuesday'
@@ -20,10 +20,14 @@ SELECT
         WHEN 6 THEN 'Saturday'
     END AS name,
     COUNT(*) AS plays,
-    COUNT(DISTINCT CAST(s.start_time AS DATE)) AS days,
-    CAST(1.0 * COUNT(*) / COUNT(DISTINCT CAST(s.start_time AS DATE)) AS DECIMAL(18, 1)) AS plays_per_day
-FROM songplays s
-JOIN time t ON t.start_time = s.start_time
-WHERE s.start_time >= CAST(:'from' AS TIMESTAMP) AND s.start_time < CAST(:'to' AS TIMESTAMP)
-GROUP BY t.weekday
-ORDER BY t.weekday;
+    COUNT(DISTINCT day) AS days,
+    CAST(1.0 * COUNT(*) / COUNT(DISTINCT day) AS DECIMAL(18, 1)) AS plays_per_day
+FROM (
+    SELECT
+        CAST(EXTRACT(DOW FROM start_time AT TIME ZONE 'UTC' AT TIME ZONE :'tz') AS INTEGER) AS weekday,
+        CAST(start_time AT TIME ZONE 'UTC' AT TIME ZONE :'tz' AS DATE) AS day
+    FROM songplays
+    WHERE start_time >= CAST(:'since' AS TIMESTAMP) AND start_time < CAST(:'until' AS TIMESTAMP)
+) AS p
+GROUP BY weekday
+ORDER BY weekday;

@@ -1,6 +1,7 @@
 -- Which artists are played most?
 --
--- Plays without a known artist (artist_id is null) are left out. match-rate shows how many remain.
+-- Considered: artist_id IS NOT NULL
+-- Left out: plays without a known artist
 --
 -- artist_id, name  the artist
 -- plays            plays of the artist's songs
@@ -9,7 +10,7 @@
 --
 -- Ties are ordered by users, descending, then by artist_id.
 --
--- Usage: psql -v from=2018-11-01 -v to=2018-12-01 -v limit=10 -f sql/analytics/top-artists.sql
+-- Usage: psql -v since=2018-11-01 -v until=2018-12-01 -v limit=10 -f sql/analytics/top-artists.sql
 
 SELECT
     p.artist_id,
@@ -25,8 +26,8 @@ FROM (
         COUNT(DISTINCT user_id) AS users
     FROM songplays
     WHERE
-        start_time >= CAST(:'from' AS TIMESTAMP)
-        AND start_time < CAST(:'to' AS TIMESTAMP)
+        start_time >= CAST(:'since' AS TIMESTAMP)
+        AND start_time < CAST(:'until' AS TIMESTAMP)
         AND artist_id IS NOT NULL
     GROUP BY artist_id
 ) AS p

@@ -1,6 +1,7 @@
 -- Which songs are played most?
 --
--- Plays without a known song (song_id is null) are left out. match-rate shows how many remain.
+-- Considered: song_id IS NOT NULL
+-- Left out: plays without a known song
 --
 -- song_id, title  the song
 -- artist          name of the artist
@@ -9,7 +10,7 @@
 --
 -- Ties are ordered by users, descending, then by song_id.
 --
--- Usage: psql -v from=2018-11-01 -v to=2018-12-01 -v limit=10 -f sql/analytics/top-songs.sql
+-- Usage: psql -v since=2018-11-01 -v until=2018-12-01 -v limit=10 -f sql/analytics/top-songs.sql
 
 SELECT
     p.song_id,
@@ -24,8 +25,8 @@ FROM (
         COUNT(DISTINCT user_id) AS users
     FROM songplays
     WHERE
-        start_time >= CAST(:'from' AS TIMESTAMP)
-        AND start_time < CAST(:'to' AS TIMESTAMP)
+        start_time >= CAST(:'since' AS TIMESTAMP)
+        AND start_time < CAST(:'until' AS TIMESTAMP)
         AND song_id IS NOT NULL
     GROUP BY song_id
 ) AS p

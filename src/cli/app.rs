@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use super::args::logging::LogArgs;
 use super::console::print_error;
@@ -10,9 +10,10 @@ use super::logging::start_logging;
 use super::preconditions::check_machine;
 use super::signals::{handle_signals, lock_last_line};
 use super::usage_error::print_usage_error;
+use super::version::long_version;
 use super::{
-    bench, clean, create_tables, generate, help, history, load, query, rejects, replay, run,
-    schema, status,
+    bench, check, clean, completions, create_tables, generate, help, history, load, man, query,
+    rejects, replay, run, schema, status,
 };
 use crate::error::Result;
 
@@ -22,7 +23,12 @@ use crate::error::Result;
 /// Parquet, and loads them into Amazon Redshift or PostgreSQL.
 // The width is fixed so that the help is the same everywhere, as docs/cli.md has it.
 #[derive(Debug, Parser)]
-#[command(version, term_width = help::WIDTH, after_long_help = help::with_all_exit_codes(EXAMPLES))]
+#[command(
+    version,
+    long_version = long_version(),
+    term_width = help::WIDTH,
+    after_long_help = help::with_all_exit_codes(EXAMPLES)
+)]
 pub(super) struct Cli {
     #[command(flatten)]
     logging: LogArgs,
@@ -40,9 +46,10 @@ const EXAMPLES: &str = r"Examples:
   sparkify status --max-age 26h --warehouse postgres://etl@localhost/music
   sparkify rejects warehouse
   sparkify replay --from warehouse --edited fixed.jsonl --out replayed
-  sparkify query top-songs --from 2018-11-01 --to 2018-12-01 \
+  sparkify query top-songs --since 2018-11-01 --until 2018-12-01 \
     --warehouse postgres://etl@localhost/music
   sparkify schema --format dbt > models/sparkify.yml
+  sparkify check --from warehouse
   sparkify clean s3://bucket/star --keep 3
   sparkify generate --out data --events 2000000 --songs 20000 --users 50000 \
     --files 64
@@ -60,9 +67,12 @@ enum Command {
     Replay(replay::ReplayArgs),
     Query(query::QueryArgs),
     Schema(schema::SchemaArgs),
+    Check(check::CheckArgs),
     Clean(clean::CleanArgs),
     Generate(generate::GenerateArgs),
     Bench(bench::BenchCommandArgs),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
 }
 
 /// Runs the command that the arguments of the process name, and returns its exit code.
@@ -100,9 +110,12 @@ fn run_command(command: Command) -> Result<ExitCode> {
         Command::Replay(args) => replay::main(args),
         Command::Query(args) => query::main(args),
         Command::Schema(args) => schema::main(&args),
+        Command::Check(args) => check::main(args),
         Command::Clean(args) => clean::main(args),
         Command::Generate(args) => generate::main(args),
         Command::Bench(args) => bench::main(args),
+        Command::Completions(args) => completions::main(&args, Cli::command()),
+        Command::Man(args) => man::main(&args, Cli::command()),
     };
     done.map(|()| ExitCode::SUCCESS)
 }

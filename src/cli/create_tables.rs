@@ -6,7 +6,7 @@ use super::args::warehouse::WarehouseArgs;
 use super::console::print_info;
 use super::help;
 use super::progress::TerminalProgress;
-use super::render::numbers::format_count;
+use super::render::numbers::{format_count, pluralize};
 use super::stdout::{print, print_json, report_failure};
 use crate::error::{Error, Result};
 use crate::jobs::{CreateTablesJob, ExistingTables, TableChange, TablesReport};
@@ -18,7 +18,7 @@ const CREATE_VERSION: u32 = 1;
 /// Create the tables in a warehouse
 ///
 /// Creates the tables songplays, users, songs, artists and time, the state_ tables with the merge state
-/// that loads need, and load_history, in one transaction. Tables that exist stay as they are; with
+/// that loads need, and load_history, in one transaction; with --views also views for analysts. Tables that exist stay as they are; with
 /// --upgrade, those of an older version become those of this one. Fails if some tables are missing and
 /// others have rows; sparkify run --full-refresh creates the missing ones.
 #[derive(Debug, clap::Args)]
@@ -26,7 +26,7 @@ const CREATE_VERSION: u32 = 1;
 pub(super) struct CreateTablesArgs {
     /// Drop the tables first
     ///
-    /// Asks for confirmation if they have rows.
+    /// Asks for confirmation if they have rows. Also drops the views of --views, which depend on them.
     #[arg(long)]
     drop: bool,
     /// Upgrade tables of an older version
@@ -35,6 +35,11 @@ pub(super) struct CreateTablesArgs {
     /// Tables of this version stay as they are. --dry-run prints the upgrade from version 0.1.0.
     #[arg(long, conflicts_with = "drop")]
     upgrade: bool,
+    /// Create views for analysts, too
+    ///
+    /// The views are user_level_history, sessions, calendar and plays. Those that exist are replaced.
+    #[arg(long)]
+    views: bool,
     /// Drop without confirmation
     #[arg(long, requires = "drop")]
     yes: bool,
@@ -54,6 +59,7 @@ pub(super) struct CreateTablesArgs {
 const EXAMPLES: &str = r"Examples:
   sparkify create-tables --warehouse postgres://etl@localhost/music
   sparkify create-tables --config dwh.cfg --upgrade
+  sparkify create-tables --config dwh.cfg --views
   sparkify create-tables --config dwh.cfg --drop --yes
   sparkify create-tables \
     --warehouse redshift://etl@cluster.example.com:5439/dev --dry-run";
@@ -73,6 +79,7 @@ fn create_tables(args: &CreateTablesArgs) -> Result<()> {
             (_, true) => ExistingTables::Drop,
             _ => ExistingTables::Keep,
         },
+        views: args.views,
     };
     if args.dry_run {
         return print(&job.script());
@@ -92,6 +99,8 @@ fn create_tables(args: &CreateTablesArgs) -> Result<()> {
             "dropped": report.dropped,
             "upgraded": report.upgraded,
             "created": report.created,
+            "views": report.views,
+            "dropped_views": report.dropped_views,
         }))?;
     }
     Ok(())
@@ -110,6 +119,12 @@ fn summary(report: &TablesReport, existing: ExistingTables) -> String {
         (tables, true, _) => format!("created {tables} tables in {address}"),
         (tables, false, _) => format!("upgraded {address}, and created {tables} tables"),
     });
+    if report.views > 0 {
+        lines.push(format!("created {} views", report.views));
+    } else if report.dropped_views > 0 {
+        let views = pluralize(report.dropped_views, "view");
+        lines.push(format!("dropped {views}, which --views creates again"));
+    }
     lines.join("\n")
 }
 

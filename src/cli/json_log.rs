@@ -125,7 +125,15 @@ impl Fields {
         let pairs: Vec<String> = pairs
             .map(|(name, value)| format!("{}:{value}", Value::from(name.as_str())))
             .collect();
-        format!("{{{}}}", pairs.join(","))
+        let mut json = String::new();
+        for c in format!("{{{}}}", pairs.join(",")).chars() {
+            // JSON may contain other control characters than those of ASCII, but they must not control the terminal.
+            match c.is_control() {
+                true => json.push_str(&format!("\\u{:04x}", u32::from(c))),
+                false => json.push(c),
+            }
+        }
+        json
     }
 }
 

@@ -6,7 +6,9 @@
 mod app;
 mod args;
 mod bench;
+mod check;
 mod clean;
+mod completions;
 mod console;
 mod create_tables;
 mod generate;
@@ -15,6 +17,7 @@ mod history;
 mod json_log;
 mod load;
 mod logging;
+mod man;
 mod preconditions;
 mod progress;
 mod query;
@@ -29,5 +32,6 @@ mod status;
 mod stderr;
 mod stdout;
 mod usage_error;
+mod version;
 
 pub use app::main;

@@ -1,25 +1,38 @@
 //! `sparkify query`: runs an analytics query in a warehouse and prints the result.
 
-use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime};
+use chrono::{NaiveDateTime, SecondsFormat};
+use chrono_tz::Tz;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser, ValueParser};
+use serde::Serialize;
 
+use super::args::location::location_parser;
+use super::args::s3::S3Args;
+use super::args::time_bound::TimeBound;
+use super::args::time_zone::parse_time_zone;
 use super::args::warehouse::WarehouseArgs;
+use super::console::print_info;
 use super::help;
+use super::progress::TerminalProgress;
+use super::render::coverage::coverage_line;
 use super::render::result_set::{format_csv, format_table, json_rows};
-use super::stdout::{print, print_json};
+use super::stdout::{print, print_json, report_failure};
 use super::usage_error::no_effect;
-use crate::cli::progress::TerminalProgress;
 use crate::error::{Error, Result};
-use crate::jobs::QueryJob;
-use crate::warehouse::query::{QueryParams, ResultColumn, ResultSet, SAVED_QUERIES, SavedQuery};
+use crate::jobs::{DatasetQueryJob, QueryJob, QueryParams, SAVED_QUERIES, SavedQuery};
+use crate::report::{Coverage, QueryAnswer, ResultColumn, ResultSet};
+use crate::storage::Location;
+
+/// The version of the document that `--json` prints.
+const QUERY_VERSION: u32 = 1;
 
 /// The maximum number of rows of a top-N query without `--limit`.
 const DEFAULT_LIMIT: u32 = 10;
 
 /// Run an analytics query in a warehouse
 ///
-/// Runs one of the queries in sql/analytics and prints the result as a table. Without NAME, lists the
-/// queries. All times are UTC.
+/// Runs one of the queries in sql/analytics and prints the result as a table, with the number of plays that
+/// it considers. Without NAME, lists the queries. Without a warehouse, DuckDB answers from a dataset: --from
+/// OUT --dry-run prints the script.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = help::with_exit_codes(&format!("{}\n\n{EXAMPLES}", queries_help())))]
 pub(super) struct QueryArgs {
@@ -32,36 +45,53 @@ pub(super) struct QueryArgs {
     /// Count plays from this time on
     ///
     /// A date, optionally with a time of day and an offset from UTC: 2018-11-15, '2018-11-15 10:00' or
-    /// 2018-11-15T10:00:00+01:00.
-    #[arg(long, value_name = "TIME", value_parser = parse_time, requires = "name")]
-    from: Option<NaiveDateTime>,
+    /// 2018-11-15T10:00:00+01:00. Without an offset it is in the time zone of --tz.
+    #[arg(long, value_name = "TIME", value_parser = TimeBound::parse, requires = "name")]
+    since: Option<TimeBound>,
     /// Count plays before this time
-    #[arg(long, value_name = "TIME", value_parser = parse_time, requires = "name")]
-    to: Option<NaiveDateTime>,
+    // --to was its name when --from was the start of the range. The error about a time in --from names both.
+    #[arg(long, alias = "to", value_name = "TIME", value_parser = TimeBound::parse, requires = "name")]
+    until: Option<TimeBound>,
+    /// Time zone of hours, days and months [default: UTC]
+    ///
+    /// A name of the IANA database with a place, such as Europe/Berlin, or UTC. Times of --since and --until
+    /// without an offset are in this time zone, too.
+    #[arg(long, value_name = "ZONE", value_parser = parse_time_zone, requires = "name")]
+    tz: Option<Tz>,
     /// Maximum rows, for top-N queries [default: 10]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), requires = "name")]
     limit: Option<u32>,
     /// Print CSV with a header line
     ///
-    /// CSV as in RFC 4180. Null is an empty field, and an empty string is "".
+    /// CSV as in RFC 4180. Null is an empty field, and an empty string is "". The number of plays that the
+    /// query considers is on stderr.
     #[arg(long, conflicts_with = "json")]
     csv: bool,
-    /// Print a JSON array of objects
+    /// Print the result as JSON on stdout
     #[arg(long)]
     json: bool,
     /// Print the SQL without connecting
     #[arg(long, requires = "name", conflicts_with_all = ["csv", "json"])]
     dry_run: bool,
+    /// Let DuckDB answer from this dataset
+    ///
+    /// Output of a run: its --out, or one run below it. With --dry-run, prints a script for DuckDB, which
+    /// reads the Parquet files of the dataset and needs no warehouse.
+    #[arg(long, value_name = "OUT", value_parser = location_parser(), requires = "name")]
+    from: Option<Location>,
     #[command(flatten)]
     warehouse: WarehouseArgs,
+    #[command(flatten)]
+    s3: S3Args,
 }
 
 const EXAMPLES: &str = r"Examples:
   sparkify query --list
-  sparkify query plays-by-hour --from 2018-11-15 \
+  sparkify query plays-by-hour --since 2018-11-15 --tz Europe/Berlin \
     --warehouse postgres://etl@localhost/music
-  sparkify query top-songs --from 2018-11-01 --to '2018-12-01 12:00' \
-    --limit 20 --csv --config dwh.cfg";
+  sparkify query top-songs --since 2018-11-01 --until '2018-12-01 12:00' \
+    --limit 20 --csv --config dwh.cfg
+  sparkify query top-songs --from warehouse --dry-run | duckdb";
 
 /// Returns the names and questions of the queries, for the long help.
 fn queries_help() -> String {
@@ -71,27 +101,20 @@ fn queries_help() -> String {
 }
 
 pub(super) fn main(args: QueryArgs) -> Result<()> {
+    let json = args.json;
+    query(&args).map_err(|error| report_failure(error, json, ("query_version", QUERY_VERSION)))
+}
+
+fn query(args: &QueryArgs) -> Result<()> {
     let Some(query) = args.name else {
-        if let Some(flag) = args.warehouse.first_flag() {
-            return Err(no_effect(flag, "no query is named")
-                .with_hint("name one of those that sparkify query --list shows"));
-        }
-        return print_result(&list_saved_queries(), &args);
+        return list_queries(args);
     };
-    if let (Some(_), false) = (args.limit, query.has_limit()) {
-        return Err(no_effect("--limit", format!("{} has no limit", query.name)));
+    let params = args.to_params(&query)?;
+    if let Some(from) = &args.from {
+        let job = args.to_dataset_job(from, query, params)?;
+        return print(&job.duckdb_script()?);
     }
-    if let (Some(from), Some(to)) = (args.from, args.to)
-        && from >= to
-    {
-        return Err(Error::usage("--from must be before --to")
-            .with_reason(format!("in UTC they are {from} and {to}")));
-    }
-    let params = QueryParams {
-        from: args.from,
-        to: args.to,
-        limit: args.limit.unwrap_or(DEFAULT_LIMIT),
-    };
+    args.s3.ensure_used([], "no --from is given")?;
     if args.dry_run {
         return print(&format!("{};\n", query.sql(&params)?));
     }
@@ -102,15 +125,150 @@ pub(super) fn main(args: QueryArgs) -> Result<()> {
         query,
         params,
     };
-    print_result(&job.execute()?, &args)
+    print_answer(&job.execute()?, &job, args)
 }
 
-fn print_result(result: &ResultSet, args: &QueryArgs) -> Result<()> {
-    match (args.csv, args.json) {
-        (true, _) => print(&format_csv(result)),
-        (_, true) => print_json(&json_rows(result)),
-        _ => print(&format_table(result)),
+impl QueryArgs {
+    /// Returns the parameters of the query.
+    ///
+    /// # Errors
+    /// Returns an error if an argument has no effect, if a time does not exist in the time zone, or if the range is empty.
+    fn to_params(&self, query: &SavedQuery) -> Result<QueryParams> {
+        if self.limit.is_some() && !query.has_limit() {
+            return Err(no_effect("--limit", format!("{} has no limit", query.name)));
+        }
+        let mut bounds = [self.since, self.until].into_iter().flatten();
+        if self.tz.is_some() && !query.has_time_zone() && !bounds.any(TimeBound::is_local) {
+            let reason = format!(
+                "{} has no hours, days or months, and no time without an offset is given",
+                query.name
+            );
+            return Err(no_effect("--tz", reason));
+        }
+        let time_zone = self.tz.unwrap_or_default();
+        let to_utc = |flag: &str, bound: Option<TimeBound>| {
+            let utc = bound.map(|bound| bound.to_utc(time_zone)).transpose();
+            utc.map_err(|reason| Error::usage(format!("invalid {flag}")).with_reason(reason))
+        };
+        let since = to_utc("--since", self.since)?;
+        let until = to_utc("--until", self.until)?;
+        if let (Some(since), Some(until)) = (since, until)
+            && since >= until
+        {
+            return Err(Error::usage("--since must be before --until")
+                .with_reason(format!("in UTC they are {since} and {until}")));
+        }
+        Ok(QueryParams {
+            since,
+            until,
+            time_zone,
+            limit: self.limit.unwrap_or(DEFAULT_LIMIT),
+        })
     }
+
+    /// Returns the job that writes the query for DuckDB.
+    ///
+    /// # Errors
+    /// Returns an error if an argument has no effect, or if only DuckDB could run the query.
+    fn to_dataset_job(
+        &self,
+        from: &Location,
+        query: SavedQuery,
+        params: QueryParams,
+    ) -> Result<DatasetQueryJob> {
+        if let Location::Local(path) = from
+            && path.to_str().is_some_and(TimeBound::is_date_shaped)
+            && !path.exists()
+        {
+            return Err(Error::usage("--from names a dataset, not a time")
+                .with_hint("give the range of times by --since and --until"));
+        }
+        if let Some(flag) = self.warehouse.first_flag() {
+            return Err(no_effect(flag, "--from answers from a dataset")
+                .with_hint("leave out --from to query the warehouse"));
+        }
+        if !self.dry_run {
+            return Err(Error::usage("sparkify cannot query a dataset itself").with_hint(format!(
+                "add --dry-run, and let DuckDB run the script: sparkify query {} --from OUT --dry-run | duckdb",
+                query.name
+            )));
+        }
+        self.s3.ensure_used([from], "--from is not in S3")?;
+        Ok(DatasetQueryJob {
+            from: from.clone(),
+            s3: self.s3.to_options(),
+            query,
+            params,
+        })
+    }
+}
+
+fn print_answer(answer: &QueryAnswer, job: &QueryJob, args: &QueryArgs) -> Result<()> {
+    let QueryAnswer { result, coverage } = answer;
+    let coverage_line = coverage_line(*coverage, job.query.left_out());
+    if args.json {
+        let format_time =
+            |time: NaiveDateTime| time.and_utc().to_rfc3339_opts(SecondsFormat::AutoSi, true);
+        return print_json(&QueryJson {
+            query_version: QUERY_VERSION,
+            status: "ok",
+            query: job.query.name,
+            since: job.params.since.map(format_time),
+            until: job.params.until.map(format_time),
+            tz: job.params.time_zone.name(),
+            coverage: *coverage,
+            rows: json_rows(result),
+        });
+    }
+    if args.csv {
+        print(&format_csv(result))?;
+        print_info(&coverage_line);
+        return Ok(());
+    }
+    print(&format!("{}\n{coverage_line}\n", format_table(result)))
+}
+
+/// The document that `--json` prints.
+#[derive(Serialize)]
+struct QueryJson<R> {
+    query_version: u32,
+    status: &'static str,
+    query: &'static str,
+    /// Start and end of the range in UTC; null where it has none.
+    since: Option<String>,
+    until: Option<String>,
+    tz: &'static str,
+    coverage: Coverage,
+    rows: Vec<R>,
+}
+
+/// Prints the names and questions of the queries.
+fn list_queries(args: &QueryArgs) -> Result<()> {
+    if let Some(flag) = args.warehouse.first_flag() {
+        return Err(no_effect(flag, "no query is named")
+            .with_hint("name one of those that sparkify query --list shows"));
+    }
+    args.s3.ensure_used([], "no query is named")?;
+    let list = list_saved_queries();
+    if args.json {
+        return print_json(&QueryListJson {
+            query_version: QUERY_VERSION,
+            status: "ok",
+            queries: json_rows(&list),
+        });
+    }
+    print(&match args.csv {
+        true => format_csv(&list),
+        false => format_table(&list),
+    })
+}
+
+/// The document that `--list --json` prints.
+#[derive(Serialize)]
+struct QueryListJson<R> {
+    query_version: u32,
+    status: &'static str,
+    queries: Vec<R>,
 }
 
 /// Returns the names and questions of the queries as a result set.
@@ -138,101 +296,4 @@ fn query_name_parser() -> ValueParser {
             found.ok_or("unknown query")
         })
         .into()
-}
-
-/// Parses a date with an optional time of day after a `T` or a space. It is UTC unless it has an offset.
-fn parse_time(text: &str) -> std::result::Result<NaiveDateTime, String> {
-    let (date, time_of_day) = text.split_at_checked(10).unwrap_or((text, ""));
-    if is_date_shaped(date) && NaiveDate::parse_from_str(date, "%Y-%m-%d").is_err() {
-        return Err("invalid date".to_owned());
-    }
-    let text = match time_of_day.strip_prefix(' ') {
-        Some(time_of_day) => format!("{date}T{time_of_day}"),
-        None => text.to_owned(),
-    };
-    let parse_utc = |format| NaiveDateTime::parse_from_str(&text, format).ok();
-    let parse_with_offset = |format| {
-        let time = DateTime::parse_from_str(&text, format).ok()?;
-        Some(time.naive_utc())
-    };
-    let parse_date = |format| {
-        let date = NaiveDate::parse_from_str(&text, format).ok()?;
-        date.and_hms_opt(0, 0, 0)
-    };
-    let time = parse_date("%Y-%m-%d")
-        .or_else(|| parse_utc("%Y-%m-%dT%H:%M"))
-        .or_else(|| parse_utc("%Y-%m-%dT%H:%M:%S%.f"))
-        .or_else(|| parse_with_offset("%Y-%m-%dT%H:%M%#z"))
-        .or_else(|| parse_with_offset("%Y-%m-%dT%H:%M:%S%.f%#z"))
-        // Adds a leap second to the next minute, and drops what is finer than the times of plays.
-        .and_then(|time| DateTime::from_timestamp_micros(time.and_utc().timestamp_micros()))
-        .map(|time| time.naive_utc());
-    match time {
-        Some(time) if (1..=9999).contains(&time.year()) => Ok(time),
-        Some(_) => Err("the year must be from 1 to 9999".to_owned()),
-        None => Err(
-            "expected a time such as 2018-11-15 or 2018-11-15T10:00, optionally with seconds and an offset"
-                .to_owned(),
-        ),
-    }
-}
-
-/// Returns true for a text such as `2018-11-31`, whether or not there is such a day.
-fn is_date_shaped(text: &str) -> bool {
-    let shape = text.bytes().map(|byte| match byte {
-        b'0'..=b'9' => b'0',
-        other => other,
-    });
-    shape.eq(*b"0000-00-00")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parse_time_accepts_dates_and_converts_to_utc() {
-        for (text, utc) in [
-            ("2018-11-15", "2018-11-15 00:00:00"),
-            ("2018-11-15T10:00", "2018-11-15 10:00:00"),
-            ("2018-11-15 10:00", "2018-11-15 10:00:00"),
-            ("2018-11-15 10:00:59.25", "2018-11-15 10:00:59.250"),
-            ("2018-11-15 00:30+01:00", "2018-11-14 23:30:00"),
-            ("2018-11-15T10:00:59", "2018-11-15 10:00:59"),
-            ("2018-11-15T10:00:59.25", "2018-11-15 10:00:59.250"),
-            ("2018-11-15T10:00Z", "2018-11-15 10:00:00"),
-            ("2018-11-15T00:30+01:00", "2018-11-14 23:30:00"),
-            ("2018-11-15T10:00:00-08:00", "2018-11-15 18:00:00"),
-            ("2018-12-31T23:59:60Z", "2019-01-01 00:00:00"),
-            ("2018-11-15T10:00:00.0000019Z", "2018-11-15 10:00:00.000001"),
-            ("0001-01-01", "0001-01-01 00:00:00"),
-        ] {
-            assert_eq!(parse_time(text).unwrap().to_string(), utc, "{text}");
-        }
-        for text in [
-            "",
-            "2018",
-            "2018-13-01",
-            "2018-02-29",
-            "2018-11-15 ",
-            "2018-11-15T25:00",
-            "2018-11-15T10:00+25:00",
-            "yesterday",
-            "2018-11-15'; DROP TABLE users; --",
-            "0001-01-01T00:00+01:00",
-            "9999-12-31T23:59-01:00",
-            "10000-01-01",
-            "-0001-01-01",
-        ] {
-            parse_time(text).unwrap_err();
-        }
-        for text in [
-            "2018-11-31",
-            "2018-02-29T10:00",
-            "2018-13-01 10:00",
-            "0000-00-00",
-        ] {
-            assert_eq!(parse_time(text).unwrap_err(), "invalid date", "{text}");
-        }
-    }
 }

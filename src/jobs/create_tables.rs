@@ -3,18 +3,19 @@
 use crate::error::Result;
 use crate::observer::Observer;
 use crate::warehouse::WarehouseConfig;
-use crate::warehouse::create_tables::{
-    ConfirmDrop, ExistingTables, TablesOutcome, create_missing_tables, ddl_script,
-};
+use crate::warehouse::create_tables::{ConfirmDrop, TablesOutcome, create_missing_tables};
 use crate::warehouse::sql::generator::TableChange;
+use crate::warehouse::table_ddl::{ExistingTables, TablesRequest, ddl_script};
 
-/// A creation of the tables that are missing in a warehouse.
+/// A creation of the tables that are missing in a warehouse, and of the views for analysts.
 #[derive(Debug, Clone)]
 pub struct CreateTablesJob {
     /// The warehouse.
     pub warehouse: WarehouseConfig,
     /// What happens to the tables that exist.
     pub existing: ExistingTables,
+    /// Whether the views for analysts are created, or replaced if they exist.
+    pub views: bool,
 }
 
 /// The result of a [`CreateTablesJob`].
@@ -28,6 +29,10 @@ pub struct TablesReport {
     pub upgraded: Vec<TableChange>,
     /// Number of tables that were created.
     pub created: usize,
+    /// Number of views that were created or replaced.
+    pub views: usize,
+    /// Number of views that were dropped with the tables.
+    pub dropped_views: usize,
 }
 
 impl CreateTablesJob {
@@ -44,11 +49,17 @@ impl CreateTablesJob {
         observer: &dyn Observer,
     ) -> Result<TablesReport> {
         let _span = tracing::info_span!("create_tables").entered();
-        let outcome = create_missing_tables(&self.warehouse, self.existing, confirm, observer)?;
-        let TablesOutcome { upgraded, created } = outcome;
+        let outcome = create_missing_tables(&self.warehouse, self.request(), confirm, observer)?;
+        let TablesOutcome {
+            upgraded,
+            created,
+            views,
+            dropped_views,
+        } = outcome;
         tracing::info!(
             warehouse = %self.warehouse.connection,
             created,
+            views,
             changes = upgraded.len(),
             "checked the tables"
         );
@@ -57,11 +68,20 @@ impl CreateTablesJob {
             dropped: self.existing == ExistingTables::Drop,
             upgraded,
             created,
+            views,
+            dropped_views,
         })
     }
 
     /// Returns the SQL without connecting to the warehouse. That of an upgrade begins with the tables of version 0.1.0.
     pub fn script(&self) -> String {
-        ddl_script(self.warehouse.connection.dialect, self.existing)
+        ddl_script(self.warehouse.connection.dialect, self.request())
+    }
+
+    fn request(&self) -> TablesRequest {
+        TablesRequest {
+            existing: self.existing,
+            views: self.views,
+        }
     }
 }

@@ -3,7 +3,7 @@
 use super::load_target::LoadTarget;
 use crate::error::{Error, Result};
 use crate::observer::Observer;
-use crate::output::PublishedDataset;
+use crate::output::{PublishedDataset, Purpose};
 use crate::storage::s3::S3Options;
 use crate::storage::{Location, StoreOpener};
 use crate::warehouse::load::{Contact, DatasetSource, LoadMode, LoadReport};
@@ -58,7 +58,7 @@ impl LoadJob {
     fn open_dataset(&self) -> Result<PublishedDataset> {
         self.target.warehouse.ensure_can_load_from(&self.from)?;
         let stores = StoreOpener::new(self.s3.clone());
-        let dataset = PublishedDataset::open_store(&stores, &self.from)?;
+        let dataset = PublishedDataset::open_store(&stores, &self.from, Purpose::Load)?;
         self.source(&dataset, &self.target.planned_load_mode())?;
         let logs = &dataset.report().logs;
         if dataset.report().lacks_events() && !self.allow_empty {

@@ -8,17 +8,20 @@
 //! | [`RunJob`] | builds a dataset from songs and logs, or replays the rejects of another run, and loads it if a warehouse is named | [`CompletedRun`] |
 //! | [`LoadJob`] | loads a published dataset into a warehouse | [`LoadReport`](crate::report::LoadReport) |
 //! | [`CreateTablesJob`] | creates or upgrades the tables of a warehouse | [`TablesReport`] |
+//! | [`CheckJob`] | verifies a published dataset as a reader would | [`CheckReport`](crate::report::CheckReport) |
 //! | [`CleanJob`] | removes abandoned, failed and superseded runs | [`CleanPlan`](crate::report::CleanPlan) |
 //! | [`HistoryJob`] | lists the loads of a warehouse, or the runs at an output | [`History`] |
 //! | [`StatusJob`] | tells how old the newest load or run and the newest event are | [`StatusReport`] |
 //! | [`RejectsJob`] | shows what a run rejected | [`RejectsReport`](crate::report::RejectsReport) |
-//! | [`QueryJob`] | runs a saved query in a warehouse | [`ResultSet`](crate::report::ResultSet) |
+//! | [`QueryJob`] | runs a saved query in a warehouse | [`QueryAnswer`](crate::report::QueryAnswer) |
 //!
-//! [`schema_document`] describes the star schema, which needs no configuration.
+//! [`DatasetQueryJob`] writes a saved query as a script for DuckDB, which answers it from a dataset. [`schema_document`]
+//! describes the star schema, which needs no configuration.
 //!
 //! Nothing here reads arguments, and nothing prints. The AWS client reads the files and environment variables that the
 //! AWS command line reads. `examples/embedded_run.rs` runs a job from another program.
 
+mod check;
 mod clean;
 mod create_tables;
 mod history;
@@ -30,12 +33,13 @@ mod run;
 mod schema;
 mod status;
 
+pub use check::CheckJob;
 pub use clean::CleanJob;
 pub use create_tables::{CreateTablesJob, TablesReport};
 pub use history::{History, HistoryJob, HistorySource};
 pub use load::LoadJob;
 pub use load_target::LoadTarget;
-pub use query::QueryJob;
+pub use query::{DatasetQueryJob, QueryJob};
 pub use rejects::RejectsJob;
 pub use run::{CompletedRun, NothingNewRun, PublishedRun, RunJob, RunJobPlan};
 pub use schema::{SchemaFormat, schema_document};
@@ -53,8 +57,9 @@ pub use crate::warehouse::connect::tls::{
     TlsSettings, TlsVersion,
 };
 pub use crate::warehouse::connect::value_source::{ValueSource, ValueSources};
-pub use crate::warehouse::create_tables::{ConfirmDrop, ExistingTableTotals, ExistingTables};
+pub use crate::warehouse::create_tables::{ConfirmDrop, ExistingTableTotals};
 pub use crate::warehouse::dialect::Dialect;
 pub use crate::warehouse::iam_role::IamRole;
-pub use crate::warehouse::query::{QueryParams, SAVED_QUERIES, SavedQuery};
+pub use crate::warehouse::saved_query::{QueryParams, SAVED_QUERIES, SavedQuery};
 pub use crate::warehouse::sql::generator::TableChange;
+pub use crate::warehouse::table_ddl::ExistingTables;

@@ -10,7 +10,7 @@ use crate::config::{
 use crate::error::{Error, Result};
 use crate::observer::Observer;
 use crate::output::run_report::{RunOutcome, RunReport};
-use crate::output::{PublishedDataset, manifest_key};
+use crate::output::{PublishedDataset, Purpose, manifest_key};
 use crate::pipeline::{self, RunFailure, RunPlan, redshift_input, unusable_engine};
 use crate::redshift_engine::{self, RedshiftRun};
 use crate::storage::{Location, StoreOpener};
@@ -284,7 +284,7 @@ impl RunJob {
         observer: &dyn Observer,
     ) -> Result<LoadReport> {
         let stores = StoreOpener::new(self.config.s3.clone());
-        let dataset = PublishedDataset::open_store(&stores, location)?;
+        let dataset = PublishedDataset::open_store(&stores, location, Purpose::Load)?;
         if dataset.report().run != report.run {
             return Err(Error::failed(format!("cannot load {location}"))
                 .with_reason("another run replaced the dataset in the meantime")

@@ -2,8 +2,8 @@
 
 use crate::model::sparkify::SPARKIFY;
 use crate::schema::{data_dictionary, dbt_sources, json_document};
-use crate::warehouse::create_tables::{ExistingTables, ddl_script};
 use crate::warehouse::dialect::Dialect;
+use crate::warehouse::table_ddl::{TablesRequest, ddl_script};
 
 /// A format of the description of the star schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub fn schema_document(format: SchemaFormat) -> String {
     match format {
         SchemaFormat::Json => json_document(&SPARKIFY),
         SchemaFormat::Markdown => data_dictionary(&SPARKIFY),
-        SchemaFormat::Sql(dialect) => ddl_script(dialect, ExistingTables::Keep),
+        SchemaFormat::Sql(dialect) => ddl_script(dialect, TablesRequest::default()),
         SchemaFormat::Dbt => dbt_sources(&SPARKIFY),
     }
 }

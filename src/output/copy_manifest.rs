@@ -2,12 +2,12 @@
 
 use std::io::{self, Write};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A manifest for Redshift's COPY of Parquet, which requires the exact length of each file (Amazon
 /// Redshift Database Developer Guide, "Using a manifest to specify data files").
-#[derive(Debug, Serialize)]
-pub(super) struct CopyManifest {
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct CopyManifest {
     entries: Vec<ManifestEntry>,
 }
 
@@ -23,16 +23,23 @@ impl CopyManifest {
             entries: files.map(entry).collect(),
         }
     }
+
+    /// Returns the files by URL and length in bytes.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.entries
+            .iter()
+            .map(|entry| (entry.url.as_str(), entry.meta.content_length))
+    }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct ManifestEntry {
     url: String,
     mandatory: bool,
     meta: ManifestMeta,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct ManifestMeta {
     content_length: u64,
 }

@@ -29,7 +29,7 @@ pub(crate) use self::parquet::{ParquetPartReader, StoredRowGroup};
 pub use layout::OutputArrangement;
 pub(crate) use layout::{LATEST_FILE, REJECTS_DIR, REPORT_FILE, RunObject, manifest_key};
 pub(crate) use output_target::describe_target;
-pub(crate) use published_dataset::PublishedDataset;
+pub(crate) use published_dataset::{PublishedDataset, Purpose};
 pub(crate) use reject_file::RejectFile;
 pub(crate) use reject_line::RejectLine;
 pub(crate) use rejected_run::RejectedRun;

@@ -1,8 +1,9 @@
-//! Reads a published dataset, the complete output of a run, for a load.
+//! Reads a published dataset, the complete output of a run, for a load or a check.
 
 use std::fs::File;
 use std::io::{Read, Seek};
 
+use super::copy_manifest::CopyManifest;
 use super::latest::LatestPointer;
 use super::layout::{FAILED_REPORT_FILE, LATEST_FILE, REPORT_FILE, RunObject, manifest_key};
 use super::run_report::{EngineName, REPORT_VERSION, RunReport, TableReport};
@@ -14,9 +15,37 @@ use crate::storage::{ListMode, Location, ObjectMeta, ObjectRange, Store, StoreOp
 /// The published output of one run.
 #[derive(Debug)]
 pub(crate) struct PublishedDataset {
+    purpose: Purpose,
     location: Location,
     store: Box<dyn Store>,
     report: RunReport,
+}
+
+/// What a dataset is opened for, which errors name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To load it into a warehouse.
+    Load,
+    /// To check it.
+    Check,
+    /// To query it with DuckDB.
+    Query,
+}
+
+impl Purpose {
+    /// Returns the name of the command, which is a verb and a noun.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Load => "load",
+            Self::Check => "check",
+            Self::Query => "query",
+        }
+    }
+
+    /// Returns the error that the dataset in `location` cannot be used.
+    fn error(self, location: &Location) -> Error {
+        Error::failed(format!("cannot {} {location}", self.name()))
+    }
 }
 
 impl PublishedDataset {
@@ -25,14 +54,22 @@ impl PublishedDataset {
     ///
     /// # Errors
     /// Returns an error if there is no dataset, if it cannot be read, or if another report version wrote it.
-    pub(crate) fn open_store(stores: &StoreOpener, location: &Location) -> Result<Self> {
+    pub(crate) fn open_store(
+        stores: &StoreOpener,
+        location: &Location,
+        purpose: Purpose,
+    ) -> Result<Self> {
         let mut location = location.clone();
         let mut store = open(stores, &location)?;
         if find_object(store.as_ref(), REPORT_FILE)?.is_none()
             && let Some(latest) = read_latest(store.as_ref())?
         {
             location = location.join(&latest.run);
-            store = open(stores, &location)?;
+            store = open(stores, &location).map_err(|e| {
+                e.or_hint(format!(
+                    "{LATEST_FILE} names this run: name another one beside it"
+                ))
+            })?;
         }
         let Some(report) = find_object(store.as_ref(), REPORT_FILE)? else {
             if find_object(store.as_ref(), FAILED_REPORT_FILE)?.is_some() {
@@ -46,9 +83,10 @@ impl PublishedDataset {
                 ))
                 .with_hint("use the --out of an earlier run"));
         };
-        let report = read_report(store.as_ref(), report, &location)?;
+        let report = read_report(store.as_ref(), report, &location, purpose)?;
         if report.run.is_empty() {
-            return Err(Error::failed(format!("cannot load {location}"))
+            return Err(purpose
+                .error(&location)
                 .with_reason("its report has no run id")
                 .with_hint("run again"));
         }
@@ -62,11 +100,13 @@ impl PublishedDataset {
         }
         let mut tables = SPARKIFY.dataset_tables();
         if let Some(table) = tables.find(|table| find_table_report(&report, table).is_none()) {
-            return Err(Error::failed(format!("cannot load {location}"))
+            return Err(purpose
+                .error(&location)
                 .with_reason(format!("its report does not list table {}", table.name))
                 .with_hint("run again"));
         }
         Ok(Self {
+            purpose,
             location,
             store,
             report,
@@ -76,6 +116,11 @@ impl PublishedDataset {
     /// Returns the location of the dataset.
     pub(crate) fn location(&self) -> &Location {
         &self.location
+    }
+
+    /// Returns the store of its objects.
+    pub(crate) fn store(&self) -> &dyn Store {
+        self.store.as_ref()
     }
 
     /// Returns the report of the run.
@@ -93,6 +138,20 @@ impl PublishedDataset {
     /// Returns the URL of the COPY manifest of a table.
     pub(crate) fn manifest_url(&self, table: &TableSchema) -> String {
         self.store.display(&manifest_key(table))
+    }
+
+    /// Reads the COPY manifest of a table; `None` if there is none.
+    ///
+    /// # Errors
+    /// Returns an error if it cannot be read or is not a manifest.
+    pub(crate) fn read_manifest(&self, table: &TableSchema) -> Result<Option<CopyManifest>> {
+        let key = manifest_key(table);
+        let name = self.store.display(&key);
+        let manifest = self
+            .store
+            .get(&key)?
+            .map(|found| serde_json::from_slice(&found.bytes).map_err(|e| invalid_json(&name, e)));
+        manifest.transpose()
     }
 
     /// Lists the Parquet parts of a table, in order.
@@ -175,9 +234,12 @@ impl PublishedDataset {
         if report.as_ref() == Some(&self.report) {
             return Ok(());
         }
-        Err(Error::failed(format!("cannot load {}", self.location))
-            .with_reason("it was replaced or removed during the load")
-            .with_hint("load again"))
+        let name = self.purpose.name();
+        Err(self
+            .purpose
+            .error(&self.location)
+            .with_reason(format!("it was replaced or removed during the {name}"))
+            .with_hint(format!("{name} again")))
     }
 }
 
@@ -189,11 +251,17 @@ fn find_table_report(report: &RunReport, table: &TableSchema) -> Option<TableRep
 }
 
 /// Reads a report, which must have the version that this program writes.
-fn read_report(store: &dyn Store, object: ObjectMeta, location: &Location) -> Result<RunReport> {
+fn read_report(
+    store: &dyn Store,
+    object: ObjectMeta,
+    location: &Location,
+    purpose: Purpose,
+) -> Result<RunReport> {
     let name = store.display(&object.key);
     let report: serde_json::Value = read_json(store, object)?;
-    let other_version = |hint| {
-        Error::failed(format!("cannot load {location}"))
+    let other_version = |hint: String| {
+        purpose
+            .error(location)
             .with_reason(format!(
                 "its report has version {}, expected {REPORT_VERSION}",
                 report["report_version"]
@@ -201,10 +269,13 @@ fn read_report(store: &dyn Store, object: ObjectMeta, location: &Location) -> Re
             .with_hint(hint)
     };
     match report["report_version"].as_u64() {
-        Some(version) if version < u64::from(REPORT_VERSION) => Err(other_version("run again")),
-        Some(version) if version > u64::from(REPORT_VERSION) => Err(other_version(
-            "load it with the version of sparkify that wrote it",
-        )),
+        Some(version) if version < u64::from(REPORT_VERSION) => {
+            Err(other_version("run again".to_owned()))
+        }
+        Some(version) if version > u64::from(REPORT_VERSION) => Err(other_version(format!(
+            "{} it with the version of sparkify that wrote it",
+            purpose.name()
+        ))),
         _ => serde_json::from_value(report).map_err(|e| invalid_json(&name, e)),
     }
 }
@@ -323,6 +394,7 @@ mod tests {
             "threads": 1,
         }));
         let dataset = PublishedDataset {
+            purpose: Purpose::Load,
             location: Location::Local("dataset".into()),
             store: Box::new(MemoryStore::new()),
             report: report.unwrap(),

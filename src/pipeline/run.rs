@@ -47,9 +47,10 @@ pub(super) fn run_with_timings(
     build_thread_pool(config.threads)?.install(|| {
         let _entered = span.enter();
         let stores = StoreOpener::new(config.s3.clone());
+        let unchanged = format!("{} is unchanged", config.out);
         let sources = open_input(config, &stores, timings, progress)
-            .map_err(|error| error.describe_stop(format!("{} is unchanged", config.out)))?;
-        let discarded = format!("the run is discarded, and {} is unchanged", config.out);
+            .map_err(|error| error.describe_stop(&unchanged))?;
+        let discarded = format!("the run is discarded, and {unchanged}");
         warn_about_input(sources.overviews(), progress);
         if sources.has_nothing_new() {
             tracing::info!("found nothing new");
@@ -74,7 +75,8 @@ pub(super) fn run_with_timings(
             arrangement,
             locations,
             config.compression,
-        )?;
+        )
+        .map_err(|error| error.describe_stop(&unchanged))?;
         progress.run_started(staging.run_id());
         let run = RunContext::new(config, started_at, progress, &staging, timings, sources);
         match build_tables(&run, began) {

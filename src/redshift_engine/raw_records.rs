@@ -305,6 +305,7 @@ impl LoadSource for RawRecords<'_> {
             | Effect::Create(_)
             | Effect::Alter(_)
             | Effect::Drop(_)
+            | Effect::View
             | Effect::CreateRaw(_)
             | Effect::DropRaw(_)
             | Effect::Temporary

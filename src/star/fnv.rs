@@ -8,7 +8,7 @@ const FNV_PRIME: u64 = 0x100_0000_01b3;
 /// `FNV_HASH` of one value after the other, each with the hash of those before it as its seed (Amazon Redshift Database
 /// Developer Guide, "FNV_HASH function").
 #[derive(Debug, Clone, Copy)]
-pub(super) struct FnvHash(u64);
+pub(crate) struct FnvHash(u64);
 
 impl Default for FnvHash {
     fn default() -> Self {
@@ -19,7 +19,7 @@ impl Default for FnvHash {
 impl FnvHash {
     /// Adds a value. The bytes of a number are little-endian, those of a text UTF-8.
     #[inline]
-    pub(super) fn write(&mut self, value: &[u8]) {
+    pub(crate) fn write(&mut self, value: &[u8]) {
         for &byte in value {
             self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(FNV_PRIME);
         }
@@ -27,7 +27,7 @@ impl FnvHash {
 
     /// Returns the hash.
     #[inline]
-    pub(super) fn finish(&self) -> i64 {
+    pub(crate) fn finish(&self) -> i64 {
         self.0.cast_signed()
     }
 }

@@ -19,7 +19,7 @@ mod compact_rows;
 pub(crate) mod deliveries;
 pub(crate) mod fact;
 pub(crate) mod first_rows;
-mod fnv;
+pub(crate) mod fnv;
 pub(crate) mod kernels;
 pub(crate) mod lookup;
 pub(crate) mod lookup_kernel;

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::local::LocalStore;
 use super::location::Location;
-use super::s3::{S3Client, S3Options, S3Store};
+use super::s3::{S3Client, S3Endpoint, S3Options, S3Store};
 use super::store::Store;
 use crate::error::Result;
 
@@ -63,6 +63,14 @@ impl StoreOpener {
                 Box::new(S3Store::new(self.s3_client()?, bucket, prefix))
             }
         })
+    }
+
+    /// Returns where the requests to S3 go.
+    ///
+    /// # Errors
+    /// Returns an error if the S3 client cannot be configured.
+    pub(crate) fn s3_endpoint(&self) -> Result<S3Endpoint> {
+        Ok(self.s3_client()?.endpoint())
     }
 
     fn s3_client(&self) -> Result<Arc<S3Client>> {

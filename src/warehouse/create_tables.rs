@@ -9,13 +9,14 @@ use super::lock_wait::{execute_statement, warn_if_blocked};
 use super::lost_tables::find_lost_table;
 use super::query_result::sum_of_counts;
 use super::sql::generator::{
-    TableChange, begin_statement, changes_since_first_version, commit_statement, create_statements,
-    drop_statements, lock_table_statement, upgrade_lock_statement, upgrade_statements,
+    TableChange, commit_statement, drop_statements, lock_table_statement, upgrade_statements,
 };
-use super::sql::statement::{Effect, Statement, to_sql_script};
+use super::sql::statement::{Effect, Statement};
+use super::table_ddl::{ExistingTables, TablesRequest, ddl_transaction, missing_table_ddl};
 use super::upgrade::{
     find_outdated_table, foreign_former_names, matching_former_names, plan_upgrade,
 };
+use super::views::{ExistingViews, drop_view_statements, foreign_view, read_views};
 use crate::error::{Error, Result};
 use crate::interrupt;
 use crate::model::TableSchema;
@@ -35,18 +36,6 @@ pub struct ExistingTableTotals {
 /// Asks the user whether the existing tables may be dropped, and returns an error if not.
 pub type ConfirmDrop<'a> = &'a dyn Fn(&ExistingTableTotals) -> Result<()>;
 
-/// What happens to the tables that exist, before the missing ones are created.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ExistingTables {
-    /// They stay as they are, and must match.
-    #[default]
-    Keep,
-    /// Those of an older version are upgraded, with their rows.
-    Upgrade,
-    /// They are dropped.
-    Drop,
-}
-
 /// What was done to the tables of a warehouse.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct TablesOutcome {
@@ -54,56 +43,13 @@ pub(crate) struct TablesOutcome {
     pub upgraded: Vec<TableChange>,
     /// Number of tables that were created.
     pub created: usize,
+    /// Number of views that were created or replaced.
+    pub views: usize,
+    /// Number of views that were dropped.
+    pub dropped_views: usize,
 }
 
-/// Returns the SQL script that creates all tables, after it has dropped them if that is asked for; or the one that
-/// upgrades those of version 0.1.0. Only a connection to the warehouse tells which tables it has.
-pub(crate) fn ddl_script(dialect: Dialect, existing: ExistingTables) -> String {
-    let all: Vec<_> = SPARKIFY.warehouse_tables().collect();
-    to_sql_script(&match existing {
-        ExistingTables::Keep => ddl_transaction(dialect, &[], &all),
-        ExistingTables::Drop => ddl_transaction(dialect, &drop_statements(&SPARKIFY), &all),
-        ExistingTables::Upgrade => {
-            let changes = changes_since_first_version(&SPARKIFY);
-            let mut statements = vec![
-                begin_statement(),
-                upgrade_lock_statement(&SPARKIFY, dialect),
-            ];
-            statements.extend(upgrade_statements(&SPARKIFY, dialect, &changes));
-            statements.push(commit_statement());
-            statements
-        }
-    })
-}
-
-/// Returns the transaction that creates the missing tables, after other statements.
-fn ddl_transaction(
-    dialect: Dialect,
-    before: &[Statement],
-    missing: &[&'static TableSchema],
-) -> Vec<Statement> {
-    let mut statements = vec![begin_statement()];
-    statements.extend_from_slice(before);
-    statements.extend(missing_table_ddl(dialect, missing));
-    // Another session that creates the same tables is waited for here.
-    statements.push(commit_statement().blocking());
-    statements
-}
-
-/// Returns the statements that create the missing tables. A table may exist in another schema of the search path, where
-/// a new one must not hide it, so the statements for existing tables are left out.
-pub(crate) fn missing_table_ddl(
-    dialect: Dialect,
-    missing: &[&'static TableSchema],
-) -> Vec<Statement> {
-    let mut statements = create_statements(&SPARKIFY, dialect);
-    statements.retain(
-        |statement| matches!(statement.effect, Effect::Create(table) if missing.contains(&table)),
-    );
-    statements
-}
-
-/// Creates the missing tables, after the existing ones were upgraded or dropped if that is asked for. `confirm`, if
+/// Creates the missing tables, after the existing ones were upgraded or dropped if that is asked for, and the views. `confirm`, if
 /// given, is asked before tables that have rows are dropped.
 ///
 /// # Errors
@@ -112,13 +58,13 @@ pub(crate) fn missing_table_ddl(
 /// were added since it was asked. The tables are unchanged then.
 pub(crate) fn create_missing_tables(
     warehouse: &WarehouseConfig,
-    existing: ExistingTables,
+    request: TablesRequest,
     confirm: Option<ConfirmDrop<'_>>,
     progress: &dyn Observer,
 ) -> Result<TablesOutcome> {
     let creation = TableCreation {
         warehouse,
-        existing,
+        request,
         confirm,
         progress,
     };
@@ -148,7 +94,7 @@ pub(crate) fn create_missing_tables(
 /// A request to create the tables of a warehouse.
 struct TableCreation<'a> {
     warehouse: &'a WarehouseConfig,
-    existing: ExistingTables,
+    request: TablesRequest,
     confirm: Option<ConfirmDrop<'a>>,
     progress: &'a dyn Observer,
 }
@@ -160,8 +106,9 @@ impl TableCreation<'_> {
         session: &mut WarehouseSession,
     ) -> std::result::Result<TablesOutcome, StatementError> {
         let catalog = read_catalog(session)?;
-        let is_dropped = self.existing == ExistingTables::Drop;
-        if self.existing == ExistingTables::Upgrade
+        let is_dropped = self.request.existing == ExistingTables::Drop;
+        let views = self.read_views(session)?;
+        if self.request.existing == ExistingTables::Upgrade
             && !plan_upgrade(&catalog).map_err(fatal)?.is_empty()
         {
             return self.upgrade(session, &catalog);
@@ -170,14 +117,18 @@ impl TableCreation<'_> {
             self.ensure_extendable(session, &catalog)?;
         }
         let mut confirmed = self.confirm_drop(session, &catalog)?;
-        let (before, missing) = match is_dropped {
-            true => (
-                drop_existing(&catalog),
-                SPARKIFY.warehouse_tables().collect(),
-            ),
-            false => (Vec::new(), missing_tables(&catalog)),
-        };
-        for statement in ddl_transaction(self.dialect(), &before, &missing) {
+        let mut before = Vec::new();
+        let mut missing = missing_tables(&catalog);
+        let mut dropped_views = 0;
+        if is_dropped {
+            before = drop_view_statements(&views);
+            dropped_views = before.len();
+            before.extend(drop_existing(&catalog));
+            missing = SPARKIFY.warehouse_tables().collect();
+        }
+        let new_views = self.request.view_statements();
+        let view_count = new_views.len();
+        for statement in ddl_transaction(self.dialect(), &before, &missing, new_views) {
             if statement.effect != Effect::Begin {
                 execute_statement(session, &statement, self.progress)?;
                 continue;
@@ -194,6 +145,8 @@ impl TableCreation<'_> {
         Ok(TablesOutcome {
             upgraded: Vec::new(),
             created: missing.len(),
+            views: view_count,
+            dropped_views,
         })
     }
 
@@ -224,8 +177,13 @@ impl TableCreation<'_> {
         for statement in missing_table_ddl(dialect, &missing) {
             execute_statement(session, &statement, self.progress)?;
         }
+        let mut views = Vec::new();
         if lost.is_none() {
             ensure_complete(session)?;
+            views = self.request.view_statements();
+        }
+        for statement in &views {
+            execute_statement(session, statement, self.progress)?;
         }
         execute_statement(session, &commit_statement().blocking(), self.progress)?;
         if let Some(lost) = lost {
@@ -234,7 +192,21 @@ impl TableCreation<'_> {
         Ok(TablesOutcome {
             upgraded,
             created: missing.len(),
+            views: views.len(),
+            dropped_views: 0,
         })
+    }
+
+    /// Reads the existing views, none of which may be another's if they are to be replaced.
+    fn read_views(
+        &self,
+        session: &mut WarehouseSession,
+    ) -> std::result::Result<ExistingViews, StatementError> {
+        let views = read_views(session)?;
+        match foreign_view(&views) {
+            Some(error) if self.request.views => Err(fatal(error)),
+            _ => Ok(views),
+        }
     }
 
     /// Waits for loads, and keeps them out. The load history may still have an old name.
@@ -288,7 +260,7 @@ impl TableCreation<'_> {
         session: &mut WarehouseSession,
         catalog: &Catalog,
     ) -> std::result::Result<Option<ExistingTableTotals>, StatementError> {
-        let (ExistingTables::Drop, Some(confirm)) = (self.existing, self.confirm) else {
+        let (ExistingTables::Drop, Some(confirm)) = (self.request.existing, self.confirm) else {
             return Ok(None);
         };
         let existing = warn_if_blocked(self.progress, || count_existing(session, catalog))?;
@@ -332,7 +304,7 @@ impl TableCreation<'_> {
 
     fn create_error(&self, failure: StatementError) -> Error {
         let warehouse = &self.warehouse.connection;
-        let error = Error::failed(match self.existing {
+        let error = Error::failed(match self.request.existing {
             ExistingTables::Keep | ExistingTables::Drop => {
                 format!("cannot create tables in {warehouse}")
             }
@@ -401,49 +373,4 @@ fn count_existing(
         tables: counts.len(),
         rows,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::sparkify::{LOAD_HISTORY, SONGPLAYS, STATE_SONGPLAYS, USERS};
-
-    /// An index or a setting belongs to its table, and is not changed if the table exists.
-    #[test]
-    fn only_missing_tables_are_created() {
-        let effects = |dialect, missing: &[&'static TableSchema]| -> Vec<Effect> {
-            let statements = missing_table_ddl(dialect, missing);
-            statements
-                .iter()
-                .map(|statement| statement.effect)
-                .collect()
-        };
-        for dialect in [Dialect::Redshift, Dialect::Postgres] {
-            assert_eq!(effects(dialect, &[]), []);
-            assert_eq!(effects(dialect, &[&USERS]), [Effect::Create(&USERS)]);
-        }
-        let missing: [&TableSchema; 3] = [&LOAD_HISTORY, &SONGPLAYS, &STATE_SONGPLAYS];
-        let create = [&SONGPLAYS, &STATE_SONGPLAYS, &LOAD_HISTORY].map(Effect::Create);
-        assert_eq!(effects(Dialect::Redshift, &missing), create);
-        let twice: Vec<_> = create.iter().flat_map(|effect| [*effect; 2]).collect();
-        assert_eq!(effects(Dialect::Postgres, &missing), twice);
-    }
-
-    #[test]
-    fn script_is_one_transaction() {
-        let drop = drop_statements(&SPARKIFY);
-        let statements = ddl_transaction(Dialect::Postgres, &drop, &[&USERS]);
-        let effects: Vec<_> = statements
-            .iter()
-            .map(|statement| statement.effect)
-            .collect();
-        assert_eq!(effects.first(), Some(&Effect::Begin));
-        let drops = SPARKIFY.warehouse_tables().count();
-        assert!(matches!(effects[1..=drops].last(), Some(Effect::Drop(_))));
-        assert_eq!(
-            effects[drops + 1..],
-            [Effect::Create(&USERS), Effect::Commit]
-        );
-        assert!(statements.last().is_some_and(|commit| commit.may_block));
-    }
 }

@@ -59,7 +59,7 @@ fn concurrent_runs_publish_or_fail_on_the_lock() {
                 output.assert_success();
                 published += 1;
             } else {
-                output.assert_failure(1, &["another run is writing to dataset"]);
+                output.assert_failure(4, &["another run is writing to dataset"]);
             }
         }
         assert!(published > 0, "no run succeeded");

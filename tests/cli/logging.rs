@@ -110,8 +110,69 @@ fn json_lines_are_objects() {
         (&read["level"], &read["records"]),
         (&"INFO".into(), &1.into())
     );
-    let spans = read["spans"].as_array().unwrap();
-    assert_eq!(spans.last().unwrap()["name"], "songs");
+    assert_eq!(read["stage"], "songs");
+    assert!(
+        read["run"].is_string() && read["time"].is_string(),
+        "{read}"
+    );
+}
+
+/// Returns the lines of stderr of a command as objects.
+fn json_lines(output: &CommandOutput) -> Vec<Value> {
+    let lines = output.stderr.lines();
+    lines
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}")))
+        .collect()
+}
+
+/// Warnings, the summary and the error that ends a command are lines of the log, whatever is filtered.
+#[test]
+fn every_line_of_a_json_log_is_an_object() {
+    let sandbox = Sandbox::with_input();
+    sandbox.write("logs/b.json", "no JSON");
+    let run = |more: &[&str]| {
+        let arguments = [
+            "run",
+            "--songs",
+            "songs",
+            "--logs",
+            "logs",
+            "--out",
+            "dataset",
+            "--log-format=json",
+        ];
+        let mut command = sandbox.command(&arguments);
+        CommandOutput::run(command.args(more).env("RUST_LOG", "off"))
+    };
+    let done = run(&["--max-rejects=100%"]);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    let lines = json_lines(&done);
+    let keys = ["time", "level", "message", "stage", "run"];
+    for line in &lines {
+        assert!(keys.iter().all(|key| line.get(key).is_some()), "{line}");
+    }
+    let is_warning = |line: &Value| {
+        let message = line["message"].as_str().unwrap();
+        line["level"] == "WARN" && message.starts_with("no record in logs/b.json")
+    };
+    assert!(lines.iter().any(is_warning), "{lines:#?}");
+    let summary = lines.last().unwrap();
+    assert_eq!(
+        (&summary["message"], &summary["kept"], &summary["run"]),
+        (
+            &"summary of the run".into(),
+            &3.into(),
+            &testkit::dataset::directory::read_report(&sandbox.path("dataset"))["run"]
+        )
+    );
+    let failed = run(&["--quiet", "--max-rejects=0"]);
+    assert_eq!(failed.code, Some(3), "{failed:?}");
+    let lines = json_lines(&failed);
+    let error = lines.last().unwrap();
+    assert_eq!(
+        (&error["level"], &error["exit_code"], &error["stage"]),
+        (&"ERROR".into(), &3.into(), &"logs".into())
+    );
 }
 
 /// A name of a file may contain any character.

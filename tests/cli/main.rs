@@ -8,7 +8,10 @@
 
 mod allow_empty;
 mod bench;
+mod check;
+mod completions;
 mod compression;
+mod dataset_query;
 mod documents;
 mod edited_rejects;
 mod failed_runs;
@@ -18,6 +21,7 @@ mod input;
 mod input_globs;
 mod logging;
 mod machine;
+mod man_pages;
 mod max_rejects;
 mod metrics;
 mod openlineage;
@@ -30,6 +34,7 @@ mod stdio;
 mod unknown_keys;
 mod usage;
 mod user_reported_inputs;
+mod version;
 mod webhook;
 
 // These tests read /proc, mount file systems or depend on the behaviour of Linux.
@@ -43,3 +48,5 @@ mod disk_full;
 mod odd_file_names;
 #[cfg(target_os = "linux")]
 mod permissions;
+#[cfg(target_os = "linux")]
+mod signals;

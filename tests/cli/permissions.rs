@@ -61,6 +61,35 @@ fn unreadable_object_fails_the_run() {
 }
 
 #[test]
+fn unreadable_part_fails_the_check() {
+    let (sandbox, snapshot) = Sandbox::with_dataset();
+    for (path, message) in [
+        (
+            "dataset/songs/part-00000.parquet",
+            "cannot read dataset/songs/part-00000.parquet: Permission denied",
+        ),
+        (
+            "dataset/users",
+            "cannot list dataset/users/: Permission denied",
+        ),
+        (
+            "dataset/_report.json",
+            "cannot read dataset/_report.json: Permission denied",
+        ),
+        ("dataset", "cannot list dataset/: Permission denied"),
+    ] {
+        let Some(mut command) = unprivileged_command(&sandbox) else {
+            return;
+        };
+        set_mode(&sandbox.path(path), 0o000);
+        command.args(["check", "--from", "dataset"]);
+        CommandOutput::run(&mut command).assert_failure(1, &[message, "; check the permissions"]);
+        set_mode(&sandbox.path(path), 0o755);
+    }
+    snapshot.assert_unchanged();
+}
+
+#[test]
 fn unlistable_directory_fails_the_run() {
     let sandbox = Sandbox::with_input();
     let Some(mut command) = unprivileged_command(&sandbox) else {

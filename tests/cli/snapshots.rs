@@ -155,7 +155,7 @@ fn queries_and_their_sql() {
     sandbox
         .exec(&["query", "--list"])
         .assert_snapshot("query/list.txt");
-    let range = ["--from=2018-11-15T10:00:00.5+01:00", "--to=2018-11-16"];
+    let range = ["--since=2018-11-15T10:00:00.5+01:00", "--until=2018-11-16"];
     sandbox
         .exec(
             &[

@@ -4,15 +4,6 @@ use testkit::cli::output::CommandOutput;
 use testkit::cli::sandbox::{Sandbox, run_args};
 
 #[test]
-fn version_flag_prints_the_package_version() {
-    let output = Sandbox::new().exec(&["--version"]).assert_success();
-    assert_eq!(
-        output.stdout,
-        concat!("sparkify ", env!("CARGO_PKG_VERSION"), "\n")
-    );
-}
-
-#[test]
 fn missing_or_unknown_arguments_are_usage_errors() {
     let (sandbox, snapshot) = Sandbox::with_dataset();
     for (arguments, words) in [
@@ -326,11 +317,11 @@ fn warehouse_flags_without_effect_are_usage_errors() {
 #[test]
 fn query_times_may_have_a_space() {
     let sandbox = Sandbox::new();
-    let query = |from| sandbox.exec(&["query", "top-songs", "--dry-run", "--from", from]);
+    let query = |from| sandbox.exec(&["query", "top-songs", "--dry-run", "--since", from]);
     let sql = query("2018-11-15 10:00").assert_success().stdout;
     assert_eq!(sql, query("2018-11-15T10:00").assert_success().stdout);
     assert!(sql.contains("'2018-11-15 10:00:00'"), "{sql}");
-    query("2018-11-31").assert_usage_error("'--from <TIME>': invalid date");
+    query("2018-11-31").assert_usage_error("'--since <TIME>': invalid date");
     query("yesterday").assert_usage_error("expected a time such as 2018-11-15");
 }
 

@@ -226,7 +226,7 @@ fn hint_names_the_host_of_the_bucket_and_its_proxy() {
             .env_remove("AWS_ENDPOINT_URL_S3")
             .env("HTTPS_PROXY", refused);
         let hint = format!("the proxy {refused} (HTTPS_PROXY) is reachable and connects to {host}");
-        CommandOutput::run(&mut command).assert_failure(1, &[&format!("{hint}, or")]);
+        CommandOutput::run(&mut command).assert_failure(4, &[&format!("{hint}, or")]);
     }
 }
 

@@ -66,7 +66,7 @@ fn max_attempts_of_the_profile_apply() {
             .env("AWS_PROFILE", profile)
             .env("AWS_MAX_ATTEMPTS", variable);
         let words = ["SlowDown", &format!("({attempts} attempts)")];
-        CommandOutput::run(&mut command).assert_failure(1, &words);
+        CommandOutput::run(&mut command).assert_failure(4, &words);
         assert_eq!(server.request_count(&lists), attempts);
     }
 }

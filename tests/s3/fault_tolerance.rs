@@ -188,7 +188,7 @@ fn persistent_faults_publish_nothing_partial() {
             assert!(published.is_some(), "{seed}");
             return 0;
         }
-        output.assert_failure(1, &["cannot ", "s3://music/"]);
+        output.assert_failure(4, &["cannot ", "s3://music/"]);
         1
     });
     assert!(failed >= 1);
@@ -203,7 +203,7 @@ fn persistent_slow_down_fails() {
         );
         CommandOutput::run_within(DEADLINE, &mut run_command_with_short_timeouts(&server))
             .assert_failure(
-                1,
+                4,
                 &["SlowDown (HTTP 503)", "(2 attempts)", "lower --requests"],
             );
         assert_nothing_left(&server);
@@ -221,7 +221,7 @@ fn unresponsive_server_fails_after_timeout() {
         let endpoint = server.endpoint();
         CommandOutput::run_within(DEADLINE, &mut run_command_with_short_timeouts(&server))
             .assert_failure(
-                1,
+                4,
                 &[
                     "timed out after 0.3 s (2 attempts)",
                     &format!("check that {endpoint} is reachable"),
@@ -242,7 +242,7 @@ fn unreachable_server_fails_fast() {
         run_command(&server).args(["--endpoint-url", unreachable]),
     );
     output.assert_failure(
-        1,
+        4,
         &[
             "cannot list s3://music/song_data: ",
             "(3 attempts)",
@@ -266,7 +266,7 @@ fn failed_multipart_upload_is_aborted() {
         let output =
             CommandOutput::run_within(DEADLINE, &mut run_command_with_short_timeouts(&server));
         output.assert_failure(
-            1,
+            4,
             &["cannot write s3://music/dataset/", "/_rejects/logs-", words],
         );
         assert!(server.request_count(&RequestMatcher::operation(kind)) >= 2);
@@ -339,7 +339,7 @@ fn failing_cleanup_does_not_delay_exit() {
     let server = server_with_input(faults);
     write_large_rejects(&server);
     let output = CommandOutput::run_within(DEADLINE, &mut run_command_with_short_timeouts(&server));
-    output.assert_failure(1, &["cannot write s3://music/dataset/", "InternalError"]);
+    output.assert_failure(4, &["cannot write s3://music/dataset/", "InternalError"]);
     // The run has stopped retrying by then.
     assert_eq!(
         server.request_count(&RequestMatcher::operation(S3Operation::Delete)),
@@ -356,7 +356,7 @@ fn object_changed_before_read_fails_the_run() {
         std::fs::write(buckets.join("music/log_data/2018/2.json"), same_length).unwrap();
     }));
     CommandOutput::run(&mut run_command(&server)).assert_failure(
-        1,
+        4,
         &[
             "cannot read s3://music/log_data/2018/2.json",
             "changed after it was listed",
@@ -382,7 +382,7 @@ fn object_changed_between_ranges_fails_the_run() {
         let path = server.bucket(BUCKET).join("log_data/2018/long.json");
         std::fs::write(path, event_lines(9, 50_000)).unwrap();
         CommandOutput::run(&mut run_command(&server)).assert_failure(
-            1,
+            4,
             &[
                 "cannot read s3://music/log_data/2018/long.json",
                 "changed after it was listed",

@@ -21,8 +21,10 @@ mod raw_staging;
 // Tests of the binary.
 mod access_points;
 mod aws_config_files;
+mod check;
 mod clean_command;
 mod customer_keys;
+mod dataset_query;
 mod directory_buckets;
 mod dry_run;
 mod error_messages;
@@ -33,4 +35,5 @@ mod proxies;
 mod replay;
 mod s3_options;
 mod secret_leaks;
+mod signals;
 mod unusual_keys;

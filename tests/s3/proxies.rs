@@ -149,7 +149,7 @@ fn unreachable_proxy_is_named() {
         let mut command = run_command(&server, endpoint, (variable, &url));
         let proxy = format!("the proxy http://{address} ({variable}) is reachable");
         let words = ["refused", proxy.as_str(), endpoint, "NO_PROXY"];
-        let output = CommandOutput::run(&mut command).assert_failure(1, &words);
+        let output = CommandOutput::run(&mut command).assert_failure(4, &words);
         assert_no_password(&output);
     }
 }
@@ -164,7 +164,7 @@ fn hosts_of_no_proxy_are_reached_without_the_proxy() {
             let mut command = run_command(&server, HTTP_ENDPOINT, ("HTTP_PROXY", &url));
             let output = CommandOutput::run(command.env(variable, list));
             // Without the proxy nothing knows the host.
-            output.assert_failure(1, &["failed to lookup", "check that http://s3.example"]);
+            output.assert_failure(4, &["failed to lookup", "check that http://s3.example"]);
         }
     }
     // This machine is never reached through a proxy.

@@ -26,14 +26,16 @@ DIALECTS_BY_DIR = {
     "transform": ["redshift"],
     "postgres": ["postgres"],
     "analytics": ["redshift", "postgres"],
+    "views": ["redshift", "postgres"],
 }
 
 # As psql replaces them: :'name' by a literal, :name by the text itself.
 PLACEHOLDER = re.compile(r"(?<!:):('?)([a-z_]+)\1")
 PLACEHOLDER_VALUES = {
     "run": "20261121T104114123Z-3f9a2c01",
-    "from": "2018-11-01 00:00:00",
-    "to": "2018-12-01 00:00:00",
+    "since": "2018-11-01 00:00:00",
+    "until": "2018-12-01 00:00:00",
+    "tz": "UTC",
     "limit": "10",
     "iam_role": "default",
 }
@@ -82,7 +84,7 @@ INVALID_SQL = {
         "SELECT (a FROM t;",
         "SELECT 'a FROM t;",
         "GRUMBLE;",
-        ":'from';",
+        ":'since';",
         "",
     ],
     "postgres": [
@@ -193,13 +195,14 @@ def generated_scripts(sparkify, dataset):
     """Returns the SQL that sparkify generates, which does not need a connection."""
     if sparkify is None:
         return
-    for saved_query in json.loads(run_sparkify(sparkify, "query", "--list", "--json")):
-        query = ["query", saved_query["name"], "--from", "2018-11-15T10:00+01:00", "--dry-run"]
+    for saved_query in json.loads(run_sparkify(sparkify, "query", "--list", "--json"))["queries"]:
+        query = ["query", saved_query["name"], "--since", "2018-11-15T10:00+01:00", "--dry-run"]
         sql = run_sparkify(sparkify, *query)
         for dialect in DIALECTS_BY_DIR["analytics"]:
             yield dialect, " ".join(query), sql
     for dialect in ["redshift", "postgres"]:
         commands = [["create-tables"], ["create-tables", "--drop"], ["create-tables", "--upgrade"]]
+        commands += [["create-tables", "--views"], ["create-tables", "--drop", "--views"]]
         # Redshift loads from S3 only.
         if dataset and (dialect == "postgres" or dataset.startswith("s3://")):
             commands += [["load", "--from", dataset], ["load", "--from", dataset, "--full-refresh"]]

@@ -51,6 +51,7 @@ fn drop_counts_tables_of_older_versions_again() {
             iam_role: IamRole::default(),
         },
         existing: ExistingTables::Drop,
+        views: false,
     };
     let load = "INSERT INTO loads SELECT 'R', object, etag, rows, loaded_at FROM loads LIMIT 1";
     let confirm = |existing: &ExistingTableTotals| {

@@ -54,6 +54,7 @@ fn every_job_runs_from_another_program() {
     let create = CreateTablesJob {
         warehouse: warehouse.clone(),
         existing: ExistingTables::Keep,
+        views: false,
     };
     assert_eq!(create.execute(None, &observer).unwrap().created, 10);
 
@@ -91,7 +92,9 @@ fn every_job_runs_from_another_program() {
             ..QueryParams::default()
         },
     };
-    let result = query.execute().unwrap();
+    let answer = query.execute().unwrap();
+    let result = answer.result;
+    assert_eq!(answer.coverage.in_range, repeated.tables["songplays"].rows);
     assert_eq!(result.rows.len(), 3);
     assert!(result.columns.iter().any(|column| column.is_number));
 

@@ -20,6 +20,7 @@ mod statement_errors;
 mod tls;
 
 // Tests of loads.
+mod check_increments;
 mod crash_recovery;
 mod drop_older_tables;
 mod dropped_or_emptied_tables;
@@ -40,6 +41,7 @@ mod redshift_engine;
 mod rejected_loads;
 mod replay;
 mod services;
+mod signals;
 mod sql_scripts;
 mod status;
 mod thirty_nights;
@@ -49,6 +51,8 @@ mod upgrade;
 // Tests of the jobs of the library.
 mod jobs_from_rust;
 
-// Tests of saved queries.
+// Tests of saved queries and views.
 mod query_command;
+mod query_time_zone;
 mod saved_queries;
+mod views;

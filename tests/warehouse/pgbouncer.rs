@@ -166,7 +166,7 @@ fn loads_and_queries_at_once_leave_nothing_in_the_pool() {
     let mut running: Vec<Child> = loads.collect();
     let queries = (0..24).map(|number| {
         let name = ["top-songs", "plays-by-hour", "busiest-users"][number % 3];
-        warehouse.spawn(&["query", name, "--csv"])
+        warehouse.spawn(&["query", name, "--json"])
     });
     running.extend(queries);
     for child in running {

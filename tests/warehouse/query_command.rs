@@ -30,16 +30,16 @@ fn query_without_warehouse(arguments: &[&str]) -> CommandOutput {
 #[test]
 fn table_columns_are_aligned() {
     warehouse_with_plays()
-        .run_command(&["query", "busiest-users", "--to", "2018-12-01"])
+        .run_command(&["query", "busiest-users", "--until", "2018-12-01"])
         .assert_snapshot("query/table.txt");
 }
 
 #[test]
-fn json_is_an_array_of_objects() {
+fn json_rows_are_objects() {
     let output = warehouse_with_plays().run_command(&[
         "query",
         "free-and-paid-by-day",
-        "--to",
+        "--until",
         "2018-11-02",
         "--json",
     ]);
@@ -54,7 +54,7 @@ fn json_is_an_array_of_objects() {
             "free_users": 1, "paid_users": 2, "paid_percent": 66.7,
         },
     ]);
-    assert_eq!(output.json(), expected);
+    assert_eq!(output.json()["rows"], expected);
     // The keys have the order of the columns.
     assert!(output.stdout.find("\"day\"") < output.stdout.find("\"paid_percent\""));
 }
@@ -73,14 +73,15 @@ fn text_is_exact_in_csv_and_json_and_sanitized_in_table() {
         .unwrap();
     let ask = |form: &[&str]| {
         let output = warehouse.run_command(&[&["query", "plays-by-location"], form].concat());
-        output.assert_success()
+        assert_eq!(output.code, Some(0), "{output:?}");
+        output
     };
     assert_eq!(
         ask(&["--csv"]).stdout,
         "location,plays,users\r\n\"\",1,1\r\n 東京,1,1\r\n\"a, \"\"b\"\"\r\n\x1b[31mred\",1,1\r\n,1,1\r\n"
     );
     let json = ask(&["--json"]).json();
-    let locations: Vec<_> = json
+    let locations: Vec<_> = json["rows"]
         .as_array()
         .unwrap()
         .iter()
@@ -95,6 +96,8 @@ fn text_is_exact_in_csv_and_json_and_sanitized_in_table() {
         " 東京                     1      1",
         &format!("a, \"b\"{mark}{mark}{mark}[31mred      1      1"),
         "                          1      1",
+        "",
+        "4 of 4 plays in the range are considered (100%)",
     ];
     let table = ask(&[]).stdout;
     let spaces = |text: &str| {
@@ -115,16 +118,19 @@ fn empty_result_is_valid() {
     let warehouse = TestWarehouse::new(WarehouseKind::Postgres);
     for name in QUERY_NAMES {
         let ask = |form: &[&str]| {
-            warehouse
-                .run_command(&[&["query", name], form].concat())
-                .assert_success()
-                .stdout
+            let output = warehouse.run_command(&[&["query", name], form].concat());
+            assert_eq!(output.code, Some(0), "{output:?}");
+            output.stdout
         };
         let csv = ask(&["--csv"]);
         assert!(csv.ends_with("\r\n") && csv.lines().count() == 1, "{csv:?}");
-        assert_eq!(ask(&["--json"]), "[]\n");
+        let json: serde_json::Value = serde_json::from_str(&ask(&["--json"])).unwrap();
+        assert_eq!(json["rows"], serde_json::json!([]));
+        let none = serde_json::json!({"considered": 0, "in_range": 0});
+        assert_eq!(json["coverage"], none);
         let table = ask(&[]);
-        assert!(table.ends_with("\n(no rows)\n"), "{table:?}");
+        let end = "\n(no rows)\n\n0 of 0 plays in the range are considered";
+        assert!(table.contains(end), "{table:?}");
     }
 }
 
@@ -140,16 +146,17 @@ fn queries_are_listed_without_warehouse() {
     let json = query_without_warehouse(&["--list", "--json"])
         .assert_success()
         .json();
-    assert_eq!(json[0]["name"], "plays-by-hour");
+    assert_eq!(json["query_version"], 1);
+    assert_eq!(json["queries"][0]["name"], "plays-by-hour");
 }
 
 #[test]
 fn dry_run_prints_sql_without_connecting() {
     for name in QUERY_NAMES {
         let range = [
-            "--from",
+            "--since",
             "2018-11-15T10:00:00.5+01:00",
-            "--to",
+            "--until",
             "2018-11-16",
         ];
         let sql = query_without_warehouse(&[&[name, "--dry-run"], &range[..]].concat());
@@ -175,17 +182,20 @@ fn dry_run_prints_sql_without_connecting() {
 
 #[test]
 fn invalid_usage_is_rejected() {
-    let range = |from, to| query_without_warehouse(&["plays-by-hour", "--from", from, "--to", to]);
-    range("2018-11-15", "2018-11-15").assert_failure(2, &["--from", "--to"]);
+    let range =
+        |from, to| query_without_warehouse(&["plays-by-hour", "--since", from, "--until", to]);
+    range("2018-11-15", "2018-11-15").assert_failure(2, &["--since", "--until"]);
     range("2018-11-15", "2018-11-15T00:30+01:00").assert_failure(2, &["2018-11-14 23:30:00"]);
     query_without_warehouse(&["plays-by-hour"]).assert_failure(2, &["no warehouse is named"]);
     for arguments in [
         &["plays-by-minute"][..],
-        &["plays-by-hour", "--from", "yesterday"],
+        &["plays-by-hour", "--since", "yesterday"],
         &["top-songs", "--limit", "0"],
         &["top-songs", "--csv", "--json"],
         &["top-songs", "--list"],
-        &["--from", "2018-11-15"],
+        &["--since", "2018-11-15"],
+        &["--tz", "UTC"],
+        &["--from", "out"],
     ] {
         let output = query_without_warehouse(arguments);
         assert!(
@@ -202,10 +212,82 @@ fn failure_prints_one_line() {
     let warehouse = TestWarehouse::without_tables(WarehouseKind::Postgres);
     for form in [&[][..], &["--csv"], &["--json"]] {
         let output = warehouse.run_command(&[&["query", "plays-by-hour"], form].concat());
-        assert_eq!(output.stdout, "");
+        match form {
+            ["--json"] => {
+                let document = output.json();
+                assert_eq!(document["query_version"], 1);
+                assert_eq!(document["status"], "failed");
+                let error = document["error"].as_str().unwrap();
+                assert!(output.stderr.contains(error), "{output:?}");
+            }
+            _ => assert_eq!(output.stdout, ""),
+        }
         output.assert_failure(
             1,
             &["cannot query", &warehouse.database().name, "create-tables"],
         );
+    }
+}
+
+#[test]
+fn usage_errors_are_documents_too() {
+    let output = query_without_warehouse(&["plays-by-hour", "--limit", "3", "--json"]);
+    let document = output.json();
+    assert_eq!(document["status"], "failed");
+    assert_eq!(
+        document["error"],
+        "--limit has no effect: plays-by-hour has no limit"
+    );
+    output.assert_failure(2, &["--limit has no effect"]);
+}
+
+#[test]
+fn every_form_has_the_coverage() {
+    let warehouse = warehouse_with_plays();
+    let november = ["--since", "2018-11-01", "--until", "2018-12-01"];
+    let ask = |name: &str, form: &[&str]| {
+        warehouse.run_command(&[&["query", name], form, &november].concat())
+    };
+    let line = "4 of 7 plays in the range are considered (57.14%); plays without a known song are left out";
+    let table = ask("top-songs", &[]).assert_success().stdout;
+    assert!(table.ends_with(&format!("\n\n{line}\n")), "{table}");
+    let csv = ask("top-songs", &["--csv"]);
+    assert_eq!(csv.stderr, format!("{line}\n"));
+    assert!(!csv.stdout.contains("considered"), "{csv:?}");
+    let mut json = ask("top-songs", &["--json"]).assert_success().json();
+    json.as_object_mut().unwrap().remove("rows");
+    let expected = serde_json::json!({
+        "query_version": 1, "status": "ok", "query": "top-songs",
+        "since": "2018-11-01T00:00:00Z", "until": "2018-12-01T00:00:00Z", "tz": "UTC",
+        "coverage": {"considered": 4, "in_range": 7},
+    });
+    assert_eq!(json, expected);
+    let all = ask("match-rate", &[]).assert_success().stdout;
+    let line = "\n\n7 of 7 plays in the range are considered (100%)\n";
+    assert!(all.ends_with(line), "{all}");
+}
+
+/// The rows of a query without a limit are about exactly the plays that it says it considers.
+#[test]
+fn coverage_is_the_sum_of_the_plays() {
+    let warehouse = warehouse_with_plays();
+    for name in QUERY_NAMES {
+        let json = warehouse.run_command(&["query", name, "--json"]);
+        let json = json.assert_success().json();
+        let rows = json["rows"].as_array().unwrap();
+        let plays = |row: &serde_json::Value| -> u64 {
+            let columns = row.as_object().unwrap();
+            match columns.get("plays") {
+                Some(plays) => plays.as_u64().unwrap(),
+                // The days of the week.
+                None => {
+                    let days = columns.iter().filter(|(name, _)| name.ends_with("day"));
+                    days.map(|(_, plays)| plays.as_u64().unwrap()).sum()
+                }
+            }
+        };
+        let considered = rows.iter().map(plays).sum::<u64>();
+        assert_eq!(json["coverage"]["considered"], considered, "{name}");
+        assert_eq!(json["coverage"]["in_range"], 9, "{name}");
     }
 }

@@ -46,16 +46,23 @@ INSERT INTO songplays (
 
 /// Returns a warehouse with these plays.
 pub fn warehouse_with_plays() -> TestWarehouse {
-    let warehouse = TestWarehouse::new(WarehouseKind::Postgres);
+    warehouse_of_kind_with_plays(WarehouseKind::Postgres)
+}
+
+/// Returns a warehouse of a kind with these plays.
+pub fn warehouse_of_kind_with_plays(kind: WarehouseKind) -> TestWarehouse {
+    let warehouse = TestWarehouse::new(kind);
     warehouse.admin_client().batch_execute(PLAYS_SQL).unwrap();
     warehouse
 }
 
 /// Returns the result of a query about November (plays 1 to 7) as CSV.
 fn query_november(warehouse: &TestWarehouse, query_args: &[&str]) -> String {
-    let range = ["--from", "2018-11-01", "--to", "2018-12-01", "--csv"];
+    let range = ["--since", "2018-11-01", "--until", "2018-12-01", "--csv"];
     let output = warehouse.run_command(&[&["query"], query_args, &range].concat());
-    output.assert_success().stdout.replace("\r\n", "\n")
+    // How many plays the query considers is on stderr.
+    assert_eq!((output.code, output.stderr.lines().count()), (Some(0), 1));
+    output.stdout.replace("\r\n", "\n")
 }
 
 #[test]
@@ -153,19 +160,19 @@ fn time_range_is_half_open() {
     let plays = |range: &[&str]| {
         let output = warehouse.run_command(&[&["query", "match-rate", "--json"], range].concat());
         let months = output.assert_success().json();
-        let months = months.as_array().unwrap().iter();
+        let months = months["rows"].as_array().unwrap().iter();
         months.map(|m| m["plays"].as_i64().unwrap()).sum::<i64>()
     };
     assert_eq!(plays(&[]), 9);
-    assert_eq!(plays(&["--from", "2018-11-01"]), 8);
-    assert_eq!(plays(&["--to", "2018-12-01"]), 8);
-    assert_eq!(plays(&["--to", "2018-12-01T00:00:00.001"]), 9);
-    assert_eq!(plays(&["--from", "2018-11-01T00:00:00.001"]), 7);
+    assert_eq!(plays(&["--since", "2018-11-01"]), 8);
+    assert_eq!(plays(&["--until", "2018-12-01"]), 8);
+    assert_eq!(plays(&["--until", "2018-12-01T00:00:00.001"]), 9);
+    assert_eq!(plays(&["--since", "2018-11-01T00:00:00.001"]), 7);
     // Only play 9, with a time range from another time zone.
     let one = [
-        "--from",
+        "--since",
         "2018-11-01T00:59+01:00",
-        "--to",
+        "--until",
         "2018-11-01T01:00+01:00",
     ];
     assert_eq!(plays(&one), 1);

@@ -5,4 +5,6 @@ pub(super) mod location;
 pub(super) mod logging;
 pub(super) mod monitoring;
 pub(super) mod s3;
+pub(super) mod time_bound;
+pub(super) mod time_zone;
 pub(super) mod warehouse;

@@ -39,7 +39,7 @@ impl ParquetCompression {
     }
 
     /// Returns the codec for the metadata of a Parquet file.
-    pub(super) fn codec(self) -> Codec {
+    pub(crate) fn codec(self) -> Codec {
         match self {
             Self::Snappy => Codec::SNAPPY,
             Self::Zstd => Codec::ZSTD(zstd_level()),

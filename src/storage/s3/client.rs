@@ -21,7 +21,7 @@ use aws_sdk_s3::types::RequestPayer;
 use tokio::sync::Semaphore;
 use tracing::Instrument;
 
-use super::endpoint::{Endpoints, custom_endpoint, is_unencrypted};
+use super::endpoint::{Endpoints, S3Endpoint, custom_endpoint, is_unencrypted};
 use super::error::{FailedRequest, OperationContext, RequestError};
 use super::error_hints::ErrorHints;
 use super::options::S3Options;
@@ -165,6 +165,15 @@ impl S3Client {
         match is_access_point_arn(bucket) {
             true => &self.access_point_sdk,
             false => &self.sdk,
+        }
+    }
+
+    /// Returns where the requests go, from flags, environment and profile.
+    pub(crate) fn endpoint(&self) -> S3Endpoint {
+        let endpoints = &self.hints.endpoints;
+        S3Endpoint {
+            custom: endpoints.custom.clone(),
+            region: endpoints.region.clone(),
         }
     }
 

@@ -14,6 +14,15 @@ use crate::aws::proxy::{Proxies, ProxyName};
 use crate::error::{Error, Result};
 use crate::storage::bucket_name::{is_access_point_arn, split_access_point};
 
+/// Where the requests of a client go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct S3Endpoint {
+    /// The URL of the custom endpoint, if there is one.
+    pub custom: Option<String>,
+    /// The region.
+    pub region: String,
+}
+
 /// The endpoints of buckets and access points, and the proxies in front of them.
 #[derive(Debug)]
 pub(super) struct Endpoints {

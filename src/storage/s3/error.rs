@@ -153,7 +153,12 @@ impl RequestError {
 
     /// Returns true if the same command can succeed later.
     pub(super) fn is_temporary(&self) -> bool {
-        self.is_retryable() || matches!(self, Self::ObjectChanged)
+        match self {
+            // A certificate that is not trusted now is not trusted later. The client has only the text of this error.
+            Self::Transport(why) => !why.contains("certificate"),
+            Self::ObjectChanged => true,
+            _ => self.is_retryable(),
+        }
     }
 
     /// Returns true for a response that a retry would not change.

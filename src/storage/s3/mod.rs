@@ -21,5 +21,6 @@ mod store;
 pub use aws_sdk_s3::types::ServerSideEncryption as Encryption;
 pub(crate) use client::S3Client;
 pub use customer_key::CustomerKey;
+pub(crate) use endpoint::S3Endpoint;
 pub use options::S3Options;
 pub(crate) use store::S3Store;

@@ -36,6 +36,7 @@ pub(super) fn record_effect(changes: &mut ChangeCounts, effect: Effect, rows: u6
         | Effect::Create(_)
         | Effect::Alter(_)
         | Effect::Drop(_)
+        | Effect::View
         | Effect::Temporary
         | Effect::DropRaw(_)
         | Effect::CreateRaw(_)

@@ -174,6 +174,7 @@ mod tests {
                 | Effect::Create(_)
                 | Effect::Alter(_)
                 | Effect::Drop(_)
+                | Effect::View
                 | Effect::Temporary
                 | Effect::DropRaw(_)
                 | Effect::CreateRaw(_)

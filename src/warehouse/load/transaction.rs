@@ -18,9 +18,10 @@ use crate::observer::Observer;
 use crate::warehouse::connect::error::{ErrorClass, StatementError, fatal};
 use crate::warehouse::connect::session::{ResultRow, WarehouseSession};
 use crate::warehouse::connect::statement_log::statement_summary;
-use crate::warehouse::create_tables::missing_table_ddl;
+
 use crate::warehouse::lock_wait::{execute_statement, warn_if_blocked};
 use crate::warehouse::sql::statement::{Check, Effect, Statement};
+use crate::warehouse::table_ddl::missing_table_ddl;
 
 /// The result of one step of a transaction.
 type Result<T> = std::result::Result<T, StatementError>;
@@ -108,6 +109,7 @@ impl<'a> LoadTransaction<'a> {
             Effect::Create(_)
             | Effect::Alter(_)
             | Effect::Drop(_)
+            | Effect::View
             | Effect::Temporary
             | Effect::DropRaw(_)
             | Effect::CreateRaw(_)
@@ -263,6 +265,7 @@ impl LoadStage {
             | Effect::Create(_)
             | Effect::Alter(_)
             | Effect::Drop(_)
+            | Effect::View
             | Effect::Temporary
             | Effect::DropRaw(_)
             | Effect::CreateRaw(_)

@@ -35,6 +35,8 @@ pub(crate) enum Effect {
     Drop(&'static TableSchema),
     /// Creates or changes what ends with the session or the transaction: temporary tables, settings, statistics.
     Temporary,
+    /// Creates, replaces or drops a view for analysts.
+    View,
     /// Drops the permanent table of raw records of a kind.
     DropRaw(&'static RecordSchema),
     /// Creates the permanent table of raw records of a kind.

@@ -58,7 +58,7 @@ fn transient_errors_are_retried_up_to_max_attempts() {
         let server = server_with_input(FaultPlan::new().always(matcher.clone(), fault));
         let command = &mut run_with_json(&server);
         let words = [&words[..], &["(2 attempts)"]].concat();
-        assert_fails(command.env("AWS_MAX_ATTEMPTS", "2"), 1, &words);
+        assert_fails(command.env("AWS_MAX_ATTEMPTS", "2"), 4, &words);
         assert_eq!(server.request_count(&matcher), 2, "{words:?}");
     }
 }
@@ -187,13 +187,13 @@ fn unreachable_endpoint_is_named() {
         ];
         assert_fails(
             run_with_json(&server).env("AWS_ENDPOINT_URL_S3", url),
-            1,
+            4,
             &words,
         );
         // The message names the endpoint that was used.
         assert_fails(
             run_with_json(&server).args(["--endpoint-url", url]),
-            1,
+            4,
             &words,
         );
     }

@@ -9,3 +9,4 @@ pub mod mounts;
 pub mod output;
 pub mod sandbox;
 pub mod snapshot;
+pub mod stopped_command;

@@ -1,6 +1,6 @@
 //! What a command printed, and its exit code.
 
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -33,15 +33,7 @@ impl CommandOutput {
     #[track_caller]
     pub fn run_within(limit: Duration, command: &mut Command) -> Self {
         let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let child = command.spawn().unwrap();
-        let pid = child.id();
-        let (sender, output) = mpsc::channel();
-        thread::spawn(move || sender.send(child.wait_with_output()));
-        let Ok(output) = output.recv_timeout(limit) else {
-            kill(pid);
-            panic!("timeout after {limit:?}: {command:?}");
-        };
-        Self::from(output.unwrap())
+        wait_for_output(limit, command.spawn().unwrap())
     }
 
     /// Asserts that the command succeeded and printed nothing to stderr.
@@ -128,6 +120,21 @@ impl From<Output> for CommandOutput {
         }
         output
     }
+}
+
+/// Waits for the end of a command, and panics after `limit`.
+#[track_caller]
+pub fn wait_for_output(limit: Duration, child: Child) -> CommandOutput {
+    let pid = child.id();
+    let (sender, output) = mpsc::channel();
+    thread::spawn(move || sender.send(child.wait_with_output()));
+    let Ok(output) = output.recv_timeout(limit) else {
+        let arguments = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        kill(pid);
+        let arguments = String::from_utf8_lossy(&arguments).replace('\0', " ");
+        panic!("timeout after {limit:?}: {arguments}");
+    };
+    CommandOutput::from(output.unwrap())
 }
 
 /// Asserts that stderr is one line with a valid error message.
