@@ -129,9 +129,10 @@ fn add_outcome(metrics: &mut Exposition, end: &RunEnd<'_>, previous: PreviousMet
 }
 
 fn add_run(metrics: &mut Exposition, report: &RunReport) {
+    type Count = fn(&InputReport) -> u64;
     let (songs, logs) = (&report.songs, &report.logs.input);
     let kinds = [("songs", songs), ("logs", logs)];
-    let by_kind = |label: &'static str, values: &[(&'static str, fn(&InputReport) -> u64)]| {
+    let by_kind = |label: &'static str, values: &[(&'static str, Count)]| {
         let samples = kinds.iter().flat_map(|(kind, input)| {
             let samples = values.iter();
             samples.map(move |(name, value)| {

@@ -49,14 +49,13 @@ fn last_event(warehouse: &TestWarehouse) -> Value {
 /// Returns the value of a series, by its name and the labels after those of the job.
 fn find_value(warehouse: &TestWarehouse, name: &str, labels: &str) -> Option<f64> {
     let text = std::fs::read_to_string(warehouse.path("run.prom")).unwrap();
-    let value = text.lines().find_map(|line| {
+    text.lines().find_map(|line| {
         let series = line.strip_prefix(name)?.strip_prefix('{')?;
         let (series, value) = series.rsplit_once("} ")?;
         let own_labels = series.split_once("\",").map(|(_, rest)| rest)?;
         let own_labels = own_labels.split_once("\",").map_or("", |(_, rest)| rest);
         (own_labels == labels).then(|| value.parse().unwrap())
-    });
-    value
+    })
 }
 
 /// Returns the namespace and the prefix of the names of the tables of the warehouse in OpenLineage.
