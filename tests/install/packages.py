@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+"""Installs the wheel and the archive that infra/release/build.py has written, and runs the main job with each.
+
+    infra/release/build.py --out dist && tests/install/packages.py dist
+"""
+
+import argparse
+import json
+import os
+import sys
+import tarfile
+import tempfile
+import venv
+from pathlib import Path
+
+from main_job import REPOSITORY, CheckFailed, check_sparkify, ensure, only, run
+
+sys.path.insert(0, str(REPOSITORY / "infra/release"))
+from archive import write_archive  # noqa: E402
+
+ARCHIVE = r"sparkify-[\d.]+-\w+-[\w-]+\.tar\.gz"
+
+# Each shell reads the file without running it.
+SYNTAX_CHECKS = {"sparkify.bash": "bash", "_sparkify": "zsh", "sparkify.fish": "fish"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("dist", type=Path, help="the folder with the packages")
+    dist = parser.parse_args().dist.resolve()
+    try:
+        with tempfile.TemporaryDirectory() as directory:
+            check_wheel(only(dist, r".*\.whl"), Path(directory))
+            check_archive(only(dist, ARCHIVE), Path(directory))
+    except CheckFailed as error:
+        sys.exit(f"error: {error}")
+
+
+def check_wheel(wheel: Path, scratch: Path) -> None:
+    """The wheel needs no other package and no network, and leaves nothing behind."""
+    environment = scratch / "venv"
+    venv.create(environment, with_pip=True)
+    pip = [environment / "bin/python", "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    command = environment / "bin/sparkify"
+    run([*pip, "install", "--no-index", wheel])
+    check_sparkify([command], scratch / "star-of-the-wheel")
+    run([*pip, "uninstall", "--yes", "sparkify"])
+    ensure(not command.exists(), f"{command} is still there after pip uninstall")
+    print(f"{wheel.name}: installed, run and uninstalled")
+
+
+def check_archive(path: Path, scratch: Path) -> None:
+    """The archive holds all that a packager needs, and the same files give the same bytes."""
+    with tarfile.open(path) as archive:
+        ensure(all(entry.uid == entry.gid == 0 for entry in archive), f"{path.name} has files of another user than root")
+        mtime = archive.getmembers()[0].mtime
+        archive.extractall(scratch, filter="data")
+    folder = scratch / path.name.removesuffix(".tar.gz")
+    check_sparkify([folder / "sparkify"], scratch / "star-of-the-archive")
+    check_documents(folder)
+    files = {str(file.relative_to(folder)): file for file in folder.rglob("*") if file.is_file()}
+    for file in files.values():
+        os.utime(file, (0, 0))
+    again = scratch / "again" / path.name
+    again.parent.mkdir()
+    write_archive(again, files, mtime)
+    ensure(again.read_bytes() == path.read_bytes(), f"{path.name} differs if it is packed again")
+    print(f"{path.name}: unpacked, run and packed again: {len(files)} files")
+
+
+def check_documents(folder: Path) -> None:
+    licenses = (folder / "THIRD-PARTY-LICENSES").read_text()
+    # A crate in Rust, one with a NOTICE, and the sources in C of two others.
+    for text in ("memchr 2.", "Apache Arrow", "openssl-src 300.", "Meta Platforms, Inc."):
+        ensure(text in licenses, f"THIRD-PARTY-LICENSES does not have {text!r}")
+    bill = json.loads((folder / "sparkify.cdx.json").read_text())
+    names = {component["name"] for component in bill["components"]}
+    ensure(bill["bomFormat"] == "CycloneDX" and {"parquet", "openssl-src"} <= names, "the bill of materials is not complete")
+    for name, shell in SYNTAX_CHECKS.items():
+        script = folder / "completions" / name
+        ensure(script.stat().st_size > 0, f"{script} is empty")
+        if any(Path(directory, shell).exists() for directory in os.get_exec_path()):
+            run([shell, "-n", script])
+    pages = {page.name for page in (folder / "man/man1").iterdir()}
+    ensure({"sparkify.1", "sparkify-run.1"} <= pages, f"the man pages are {sorted(pages)}")
+
+
+if __name__ == "__main__":
+    main()
