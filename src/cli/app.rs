@@ -2,15 +2,17 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use super::args::logging::LogArgs;
 use super::logging::start_logging;
 use super::preconditions::check_machine;
 use super::stderr::eprint_line;
 use super::usage_error::print_usage_error;
+use super::version::long_version;
 use super::{
-    bench, clean, create_tables, generate, help, history, load, query, rejects, replay, run, schema,
+    bench, clean, completions, create_tables, generate, help, history, load, man, query, rejects,
+    replay, run, schema,
 };
 use crate::error::Result;
 
@@ -20,7 +22,12 @@ use crate::error::Result;
 /// Parquet, and loads them into Amazon Redshift or PostgreSQL.
 // The width is fixed so that the help is the same everywhere, as docs/cli.md has it.
 #[derive(Debug, Parser)]
-#[command(version, term_width = help::WIDTH, after_long_help = help::with_all_exit_codes(EXAMPLES))]
+#[command(
+    version,
+    long_version = long_version(),
+    term_width = help::WIDTH,
+    after_long_help = help::with_all_exit_codes(EXAMPLES)
+)]
 pub(super) struct Cli {
     #[command(flatten)]
     logging: LogArgs,
@@ -59,6 +66,8 @@ enum Command {
     Clean(clean::CleanArgs),
     Generate(generate::GenerateArgs),
     Bench(bench::BenchCommandArgs),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
 }
 
 /// Runs the command that the arguments of the process name, and returns its exit code.
@@ -94,6 +103,8 @@ fn run_command(command: Command) -> Result<()> {
         Command::Clean(args) => clean::main(args),
         Command::Generate(args) => generate::main(args),
         Command::Bench(args) => bench::main(args),
+        Command::Completions(args) => completions::main(&args, Cli::command()),
+        Command::Man(args) => man::main(&args, Cli::command()),
     }
 }
 

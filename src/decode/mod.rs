@@ -35,3 +35,4 @@ pub(crate) mod value_span;
 pub(crate) use decode_call::MAX_RECORD_BYTES;
 pub use decode_call::{DecodeStatus, InputChunk, InputState, RecordCounts};
 pub use decoder::Decoder;
+pub(crate) use structural_index::instruction_set;

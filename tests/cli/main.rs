@@ -8,6 +8,7 @@
 
 mod allow_empty;
 mod bench;
+mod completions;
 mod compression;
 mod documents;
 mod edited_rejects;
@@ -18,6 +19,7 @@ mod input;
 mod input_globs;
 mod logging;
 mod machine;
+mod man_pages;
 mod max_rejects;
 mod output_dir;
 mod rejects;
@@ -28,6 +30,7 @@ mod stdio;
 mod unknown_keys;
 mod usage;
 mod user_reported_inputs;
+mod version;
 
 // These tests read /proc, mount file systems or depend on the behaviour of Linux.
 #[cfg(target_os = "linux")]

@@ -4,15 +4,6 @@ use testkit::cli::output::CommandOutput;
 use testkit::cli::sandbox::{Sandbox, run_args};
 
 #[test]
-fn version_flag_prints_the_package_version() {
-    let output = Sandbox::new().exec(&["--version"]).assert_success();
-    assert_eq!(
-        output.stdout,
-        concat!("sparkify ", env!("CARGO_PKG_VERSION"), "\n")
-    );
-}
-
-#[test]
 fn missing_or_unknown_arguments_are_usage_errors() {
     let (sandbox, snapshot) = Sandbox::with_dataset();
     for (arguments, words) in [

@@ -5,6 +5,7 @@ pub(super) mod dry_run;
 pub(super) mod failure;
 pub(super) mod history;
 pub(super) mod load;
+pub(super) mod man_page;
 pub(super) mod numbers;
 pub(super) mod rejects;
 pub(super) mod result_set;

@@ -104,6 +104,16 @@ impl StructuralIndex {
     }
 }
 
+/// Returns the name of the instruction set that texts are indexed with on this processor.
+pub(crate) fn instruction_set() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    return x86::instruction_set();
+    #[cfg(target_arch = "aarch64")]
+    return "NEON";
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    return "portable";
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::collection::vec;

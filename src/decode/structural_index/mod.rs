@@ -13,3 +13,4 @@ mod window;
 mod x86;
 
 pub(super) use index::StructuralIndex;
+pub(crate) use index::instruction_set;

@@ -15,12 +15,31 @@ pub(super) fn try_index_next(window: &mut IndexedWindow, bytes: &[u8]) -> bool {
     try_avx512(window, bytes) || try_avx2(window, bytes)
 }
 
-/// Indexes the next window with AVX-512, 64 bytes at a time. Returns false if the processor lacks it.
-pub(super) fn try_avx512(window: &mut IndexedWindow, bytes: &[u8]) -> bool {
-    let is_supported = is_x86_feature_detected!("avx512bw")
+/// Returns the name of the widest instructions of this processor.
+pub(super) fn instruction_set() -> &'static str {
+    match (supports_avx512(), supports_avx2()) {
+        (true, _) => "AVX-512",
+        (false, true) => "AVX2",
+        (false, false) => "SSE2",
+    }
+}
+
+fn supports_avx512() -> bool {
+    is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512vbmi2")
         && is_x86_feature_detected!("bmi1")
-        && is_x86_feature_detected!("popcnt");
+        && is_x86_feature_detected!("popcnt")
+}
+
+fn supports_avx2() -> bool {
+    is_x86_feature_detected!("avx2")
+        && is_x86_feature_detected!("bmi1")
+        && is_x86_feature_detected!("popcnt")
+}
+
+/// Indexes the next window with AVX-512, 64 bytes at a time. Returns false if the processor lacks it.
+pub(super) fn try_avx512(window: &mut IndexedWindow, bytes: &[u8]) -> bool {
+    let is_supported = supports_avx512();
     if is_supported {
         // SAFETY: the processor has every feature that the function is compiled for.
         unsafe { index_next_avx512(window, bytes) };
@@ -30,9 +49,7 @@ pub(super) fn try_avx512(window: &mut IndexedWindow, bytes: &[u8]) -> bool {
 
 /// Indexes the next window with AVX2, 32 bytes at a time. Returns false if the processor lacks it.
 pub(super) fn try_avx2(window: &mut IndexedWindow, bytes: &[u8]) -> bool {
-    let is_supported = is_x86_feature_detected!("avx2")
-        && is_x86_feature_detected!("bmi1")
-        && is_x86_feature_detected!("popcnt");
+    let is_supported = supports_avx2();
     if is_supported {
         // SAFETY: the processor has every feature that the function is compiled for.
         unsafe { index_next_avx2(window, bytes) };
