@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Builds the packages of one target: archive, wheel, software bill of materials, and an archive of debug symbols.
+"""Builds the packages of one target: archive, wheel, software bill of materials and an archive of debug symbols.
 
     python3 -m venv .venv && .venv/bin/pip install -r infra/release/requirements.txt
     .venv/bin/python infra/release/build.py
@@ -16,12 +16,13 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-import zipfile
 from pathlib import Path
 
 from archive import write_archive
+from bill_of_materials import reduce_bill
 from binary import BinaryUnfit, ensure_runs_on, needed_libraries, newest_glibc, split_debug_symbols
 from licenses import LicenseMissing, standard_library_notices, write_licenses
+from linked_crates import linked_crates
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = Path(__file__).resolve().parent
@@ -62,19 +63,21 @@ def build_packages(options: argparse.Namespace, scratch: Path) -> None:
     wheel = build_wheel(target, scratch, use_zig=is_linux and not options.native)
     unpacked = unpack_wheel(wheel, scratch)
     binary = only(unpacked.glob("*.data/scripts/sparkify"))
+    crates = linked_crates(ROOT, target)
+    bill = only(unpacked.glob("*.dist-info/sboms/*"))
+    reduce_bill(bill, crates)
     if is_linux:
         ensure_runs_on(binary, None if options.native else GLIBC)
         symbols = scratch / "sparkify.debug"
         split_debug_symbols(binary, scratch / "sparkify", symbols)
         write_archive(options.out / f"{name}.debug.tar.gz", {symbols.name: symbols}, mtime())
         shutil.move(scratch / "sparkify", binary)
-        wheel.unlink()
-        run([sys.executable, "-m", "wheel", "pack", unpacked, "--dest-dir", options.out])
-    else:
-        shutil.move(wheel, options.out)
-    sbom = only(unpacked.glob("*.dist-info/sboms/*"))
-    shutil.copyfile(sbom, options.out / f"{name}.cdx.json")
-    write_archive(options.out / f"{name}.tar.gz", archive_files(binary, sbom, target, scratch), mtime())
+    run([sys.executable, "-m", "wheel", "pack", unpacked, "--dest-dir", options.out])
+    shutil.copyfile(bill, options.out / f"{name}.cdx.json")
+    licenses = scratch / "THIRD-PARTY-LICENSES"
+    write_licenses(licenses, crates)
+    files = {binary.name: binary, "sparkify.cdx.json": bill, licenses.name: licenses}
+    write_archive(options.out / f"{name}.tar.gz", files | documents(binary, scratch), mtime())
     print_result(options.out, name, binary, is_linux)
 
 
@@ -93,16 +96,9 @@ def unpack_wheel(wheel: Path, scratch: Path) -> Path:
     return only((scratch / "unpacked").iterdir())
 
 
-def archive_files(binary: Path, sbom: Path, target: str, scratch: Path) -> dict[str, Path]:
-    """Returns what the archive contains, by name."""
-    licenses = scratch / "THIRD-PARTY-LICENSES"
-    write_licenses(licenses, ROOT, target)
-    files = {
-        "sparkify": binary,
-        "sparkify.cdx.json": sbom,
-        "THIRD-PARTY-LICENSES": licenses,
-        "RUST-COPYRIGHT.html": standard_library_notices(),
-    }
+def documents(binary: Path, scratch: Path) -> dict[str, Path]:
+    """Returns what the archive contains besides, by name: documents, completions and manual pages."""
+    files = {"RUST-COPYRIGHT.html": standard_library_notices()}
     files |= {name: ROOT / name for name in ("README.md", "LICENSE", "CHANGELOG.md")}
     # The README links to them.
     files |= {f"docs/{path.name}": path for path in (ROOT / "docs").glob("*.md")}

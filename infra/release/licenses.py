@@ -4,14 +4,10 @@ Tools that collect licences (cargo-about, cargo-bundle-licenses) read what crate
 which the Apache license requires, and the C code in crates: OpenSSL, zstd, BoringSSL in ring. Every file counts here.
 """
 
-import json
 import re
 import subprocess
 from collections import defaultdict
 from pathlib import Path
-
-# Build dependencies do not become a part of the binary, except for this one, whose OpenSSL does.
-LINKED_BUILD_DEPENDENCIES = ["openssl-src"]
 
 FILE_NAME = re.compile(r"(un)?licen[cs]e|copying|notice|copyright", re.IGNORECASE)
 
@@ -24,24 +20,8 @@ class LicenseMissing(Exception):
     """The text of a license cannot be found."""
 
 
-def linked_crates(root: Path, target: str) -> list[dict]:
-    """Returns the metadata of the crates that are linked into the binary for a target, sorted by name."""
-    tree = ["cargo", "tree", "--locked", "--target", target, "--prefix", "none", "--no-dedupe", "--format", "{p}"]
-    lines = output_lines([*tree, "--edges", "normal,no-proc-macro"], root)
-    versions = {tuple(line.split()[:2]) for line in lines if line}
-    metadata = subprocess.check_output(["cargo", "metadata", "--locked", "--format-version", "1"], cwd=root)
-    packages = json.loads(metadata)["packages"]
-    is_linked = lambda package: (
-        (package["name"], f"v{package['version']}") in versions or package["name"] in LINKED_BUILD_DEPENDENCIES
-    )
-    # A package of the workspace has no source.
-    linked = [package for package in packages if package["source"] and is_linked(package)]
-    return sorted(linked, key=lambda package: (package["name"], package["version"]))
-
-
-def write_licenses(path: Path, root: Path, target: str) -> int:
-    """Writes each text once, below the names of all crates that it belongs to. Returns the number of crates."""
-    crates = linked_crates(root, target)
+def write_licenses(path: Path, crates: list[dict]) -> None:
+    """Writes each text once, below the names of all crates that it belongs to."""
     owners = defaultdict(list)
     for crate in crates:
         for text in sorted(license_texts(crate)):
@@ -51,7 +31,6 @@ def write_licenses(path: Path, root: Path, target: str) -> int:
         out.write("The binary of sparkify contains the following works. Each text applies to those above it.\n")
         for text, names in sorted(owners.items(), key=lambda item: item[1]):
             out.write("\n".join(["", rule, *names, rule, "", text, ""]))
-    return len(crates)
 
 
 def license_texts(crate: dict) -> set[str]:
@@ -84,15 +63,11 @@ def standard_library_notices() -> Path:
 
 def rust_documents() -> Path:
     """Returns the folder with the documents of the Rust toolchain."""
-    return Path(output_lines(["rustc", "--print", "sysroot"], None)[0]) / "share/doc/rust"
+    sysroot = subprocess.check_output(["rustc", "--print", "sysroot"], text=True).strip()
+    return Path(sysroot) / "share/doc/rust"
 
 
 def read_text(path: Path) -> str:
     """Returns a text without differences that have no meaning."""
     lines = path.read_text(encoding="utf-8", errors="replace").strip("\n").splitlines()
     return "\n".join(line.rstrip() for line in lines)
-
-
-def output_lines(command: list[str], directory: Path | None) -> list[str]:
-    """Returns the lines that a command prints."""
-    return subprocess.check_output(command, cwd=directory, text=True).splitlines()
