@@ -1,6 +1,6 @@
-"""The licences of everything that is linked into the binary, with the notices that they require.
+"""The licenses of everything that is linked into the binary, with the notices that they require.
 
-Tools that collect licences (cargo-about, cargo-bundle-licenses) read what crates declare. They leave out NOTICE files,
+Tools that collect licenses (cargo-about, cargo-bundle-licenses) read what crates declare. They leave out NOTICE files,
 which the Apache license requires, and the C code in crates: OpenSSL, zstd, BoringSSL in ring. Every file counts here.
 """
 

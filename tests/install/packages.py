@@ -6,8 +6,10 @@
 """
 
 import argparse
+import hashlib
 import json
 import os
+import shutil
 import sys
 import tarfile
 import tempfile
@@ -16,9 +18,10 @@ from pathlib import Path
 
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
-from main_job import REPOSITORY, CheckFailed, check_sparkify, ensure, only, run
+from main_job import REPOSITORY, VERSION, CheckFailed, check_sparkify, ensure, only, run
 
-sys.path.insert(0, str(REPOSITORY / "infra/release"))
+RELEASE = REPOSITORY / "infra/release"
+sys.path.insert(0, str(RELEASE))
 from archive import write_archive  # noqa: E402
 
 ARCHIVE = r"sparkify-[\d.]+-\w+-[\w-]+\.tar\.gz"
@@ -35,6 +38,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as directory:
             check_wheel(only(dist, r".*\.whl"), Path(directory))
             check_archive(only(dist, ARCHIVE), Path(directory))
+            check_formula(Path(directory))
     except CheckFailed as error:
         sys.exit(f"error: {error}")
 
@@ -80,7 +84,7 @@ def check_documents(folder: Path) -> None:
     for name, shell in SYNTAX_CHECKS.items():
         script = folder / "completions" / name
         ensure(script.stat().st_size > 0, f"{script} is empty")
-        if any(Path(directory, shell).exists() for directory in os.get_exec_path()):
+        if shutil.which(shell):
             run([shell, "-n", script])
     pages = {page.name for page in (folder / "man/man1").iterdir()}
     ensure({"sparkify.1", "sparkify-run.1"} <= pages, f"the man pages are {sorted(pages)}")
@@ -97,6 +101,26 @@ def check_bill(text: str) -> None:
     others = names & {"windows-sys", "cc", "criterion"}
     ensure(not others, f"the bill of materials lists what is not in the binary: {sorted(others)}")
     ensure("file://" not in text, "the bill of materials names a path")
+
+
+def check_formula(scratch: Path) -> None:
+    """The formula names the archive and the checksum of each target, and is Ruby."""
+    dist = scratch / "dist"
+    dist.mkdir()
+    targets = [f"{machine}-{system}" for machine in ("aarch64", "x86_64") for system in ("apple-darwin", "unknown-linux-gnu")]
+    for target in targets:
+        (dist / f"sparkify-{VERSION}-{target}.tar.gz").write_text(target)
+    run([sys.executable, RELEASE / "finish.py", dist, "--url", "https://localhost/v1/"])
+    formula = (dist / "sparkify.rb").read_text()
+    for target in targets:
+        checksum = hashlib.sha256(target.encode()).hexdigest()
+        lines = f'url "https://localhost/v1/sparkify-{VERSION}-{target}.tar.gz"\n      sha256 "{checksum}"\n'
+        ensure(lines in formula, f"the formula does not have these lines: {lines}")
+    if shutil.which("ruby"):
+        run(["ruby", "-c", dist / "sparkify.rb"])
+    if sys.platform == "linux":
+        run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=dist)
+    print("the formula: written for four targets")
 
 
 if __name__ == "__main__":
