@@ -6,15 +6,17 @@ that crates contain, which are what scanners for vulnerabilities ask about.
 
 import json
 import re
+from datetime import datetime, timezone
 from pathlib import Path
 
 # The C libraries by the crate that contains them. The version of such a crate ends with that of the library.
 C_LIBRARIES = {"openssl-src": "openssl", "zstd-sys": "zstd"}
 
 
-def reduce_bill(path: Path, crates: list[dict]) -> None:
-    """Rewrites a bill of materials in CycloneDX so that it lists these crates and their C libraries."""
+def reduce_bill(path: Path, crates: list[dict], seconds: int) -> None:
+    """Rewrites a bill of materials in CycloneDX so that it lists these crates and their C libraries, as of a time."""
     bill = json.loads(path.read_text())
+    bill["metadata"]["timestamp"] = datetime.fromtimestamp(seconds, timezone.utc).isoformat()
     linked = {(crate["name"], crate["version"]) for crate in crates}
     kept = [item for item in bill["components"] if (item["name"], item["version"]) in linked]
     for item in kept:

@@ -35,7 +35,6 @@ COMPLETIONS = {"bash": "sparkify.bash", "zsh": "_sparkify", "fish": "sparkify.fi
 
 def main() -> None:
     options = parse_args()
-    os.environ.setdefault("SOURCE_DATE_EPOCH", run(["git", "log", "-1", "--format=%ct"]).strip())
     # The tools of the environment that this Python belongs to.
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     options.out.mkdir(parents=True, exist_ok=True)
@@ -65,14 +64,14 @@ def build_packages(options: argparse.Namespace, scratch: Path) -> None:
     binary = only(unpacked.glob("*.data/scripts/sparkify"))
     crates = linked_crates(ROOT, target)
     bill = only(unpacked.glob("*.dist-info/sboms/*"))
-    reduce_bill(bill, crates)
+    reduce_bill(bill, crates, mtime())
     if is_linux:
         ensure_runs_on(binary, None if options.native else GLIBC)
         symbols = scratch / "sparkify.debug"
         split_debug_symbols(binary, scratch / "sparkify", symbols)
         write_archive(options.out / f"{name}.debug.tar.gz", {symbols.name: symbols}, mtime())
         shutil.move(scratch / "sparkify", binary)
-    run([sys.executable, "-m", "wheel", "pack", unpacked, "--dest-dir", options.out])
+    pack_wheel(unpacked, options.out)
     shutil.copyfile(bill, options.out / f"{name}.cdx.json")
     licenses = scratch / "THIRD-PARTY-LICENSES"
     write_licenses(licenses, crates)
@@ -84,9 +83,12 @@ def build_packages(options: argparse.Namespace, scratch: Path) -> None:
 def build_wheel(target: str, scratch: Path, use_zig: bool) -> Path:
     """Builds the binary, and puts it into a wheel with all of its symbols."""
     linux = {"CARGO_PROFILE_RELEASE_STRIP": "none"} if platform.system() == "Linux" else {}
-    zig = ["--zig", "--target", target, "--compatibility", f"manylinux_{GLIBC.replace('.', '_')}"]
-    command = ["maturin", "build", "--release", "--locked", "--out", scratch / "wheels", *(zig if use_zig else [])]
-    subprocess.run(list(map(str, command)), cwd=PROJECT, env=os.environ | linux, check=True)
+    command = ["maturin", "build", "--release", "--locked", "--out", str(scratch / "wheels")]
+    if use_zig:
+        command += ["--zig", "--target", target, "--compatibility", f"manylinux_{GLIBC.replace('.', '_')}"]
+        # Debuggers look for symbols by it. Other linkers write it in any case.
+        command += ["--", "-C", "link-arg=-Wl,--build-id=sha1"]
+    subprocess.run(command, cwd=PROJECT, env=os.environ | linux, check=True)
     return only((scratch / "wheels").glob("*.whl"))
 
 
@@ -94,6 +96,13 @@ def unpack_wheel(wheel: Path, scratch: Path) -> Path:
     """Unpacks a wheel, and returns its folder."""
     run([sys.executable, "-m", "wheel", "unpack", wheel, "--dest", scratch / "unpacked"])
     return only((scratch / "unpacked").iterdir())
+
+
+def pack_wheel(unpacked: Path, out: Path) -> None:
+    """Packs a wheel again, with the checksums of what has changed."""
+    # Cargo must not see this variable: its crates in C would be compiled again at each commit.
+    os.environ["SOURCE_DATE_EPOCH"] = str(mtime())
+    run([sys.executable, "-m", "wheel", "pack", unpacked, "--dest-dir", out])
 
 
 def documents(binary: Path, scratch: Path) -> dict[str, Path]:
@@ -131,7 +140,9 @@ def version() -> str:
 
 
 def mtime() -> int:
-    return int(os.environ["SOURCE_DATE_EPOCH"])
+    """Returns the time that all files in the packages get: that of the commit, if no other is given."""
+    given = os.environ.get("SOURCE_DATE_EPOCH")
+    return int(given or run(["git", "log", "-1", "--format=%ct"]))
 
 
 def only(items):
