@@ -82,13 +82,13 @@ def build_packages(options: argparse.Namespace, scratch: Path) -> None:
 
 def build_wheel(target: str, scratch: Path, use_zig: bool) -> Path:
     """Builds the binary, and puts it into a wheel with all of its symbols."""
-    linux = {"CARGO_PROFILE_RELEASE_STRIP": "none"} if platform.system() == "Linux" else {}
     command = ["maturin", "build", "--release", "--locked", "--out", str(scratch / "wheels")]
     if use_zig:
         command += ["--zig", "--target", target, "--compatibility", f"manylinux_{GLIBC.replace('.', '_')}"]
-        # Debuggers look for symbols by it. Other linkers write it in any case.
-        command += ["--", "-C", "link-arg=-Wl,--build-id=sha1"]
-    subprocess.run(command, cwd=PROJECT, env=os.environ | linux, check=True)
+    if platform.system() == "Linux":
+        # Flags for the last crate alone, so that Cargo reuses all others. Only zig needs to be asked for a build id.
+        command += ["--", "-C", "strip=none", "-C", "link-arg=-Wl,--build-id=sha1"]
+    subprocess.run(command, cwd=PROJECT, check=True)
     return only((scratch / "wheels").glob("*.whl"))
 
 
