@@ -118,6 +118,7 @@ fn paths_in_documents_exist() {
         "examples/",
         "fixtures/",
         "fuzz/",
+        "infra/",
         "sql/",
         "src/",
         "tests/",
