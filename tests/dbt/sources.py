@@ -11,16 +11,16 @@ import argparse
 import json
 import os
 import re
-import shutil
-import socket
 import subprocess
 import sys
 import tempfile
-from contextlib import contextmanager
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-SUPERVISOR = REPOSITORY / "crates/testkit/src/postgres_server/supervisor.sh"
+sys.path.insert(0, str(REPOSITORY / "tests/support"))
+
+from postgres_server import ServerFailed, postgres_server
+
 USER, PASSWORD = "analyst", "password of the tests"
 
 # Not the schema that is the default, so that the variable has an effect.
@@ -77,9 +77,9 @@ def main():
     sparkify = parser.parse_args().sparkify.resolve()
     clean_environment()
     try:
-        with tempfile.TemporaryDirectory() as directory, postgres_server() as port:
+        with tempfile.TemporaryDirectory() as directory, postgres_server(USER, PASSWORD) as port:
             check_sources(sparkify, Path(directory), port)
-    except CheckFailed as error:
+    except (CheckFailed, ServerFailed) as error:
         sys.exit(f"error: {error}")
 
 
@@ -89,55 +89,6 @@ def clean_environment():
         if name.upper().startswith(("PG", "DBT_", "SPARKIFY_", "AWS_")):
             del os.environ[name]
     os.environ |= {"DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "DO_NOT_TRACK": "1", "DBT_VERSION_CHECK": "false"}
-
-
-@contextmanager
-def postgres_server():
-    """Runs a server as the Rust tests do, and returns its port. The supervisor removes its directory in the end."""
-    directory = Path(tempfile.mkdtemp(prefix="sparkify-pg-"))
-    # Times without a time zone must be taken as UTC wherever the server is.
-    settings = {
-        "listen_addresses": "127.0.0.1",
-        "unix_socket_directories": directory,
-        "fsync": "off",
-        "timezone": "Pacific/Kiritimati",
-    }
-    (directory / "settings").write_text("".join(f"{name} = '{value}'\n" for name, value in settings.items()))
-    (directory / "password").write_text(PASSWORD)
-    command = ["sh", "-c", SUPERVISOR.read_text(), "sh", directory, find_postgres(), USER]
-    supervisor = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=directory)
-    try:
-        expect_ready(supervisor, "initdb", directory)
-        port = free_port()
-        print(port, file=supervisor.stdin, flush=True)
-        expect_ready(supervisor, "PostgreSQL", directory)
-        yield port
-    finally:
-        supervisor.stdin.close()
-        supervisor.wait()
-
-
-def expect_ready(supervisor, what, directory):
-    if supervisor.stdout.readline() != "ready\n":
-        raise CheckFailed(f"{what} did not start: {(directory / 'log').read_text()}")
-
-
-def find_postgres():
-    """Returns the directory with the programs of the newest server. Debian does not put them on the path."""
-    initdb = shutil.which("initdb")
-    if initdb:
-        return Path(initdb).parent
-    versions = Path("/usr/lib/postgresql").glob("*/bin/initdb")
-    newest = max(versions, key=lambda path: int(path.parent.parent.name), default=None)
-    if newest is None:
-        raise CheckFailed("this test needs PostgreSQL: apt-get install postgresql")
-    return newest.parent
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def check_sources(sparkify, directory, port):
