@@ -26,7 +26,10 @@ def check(sandbox):
     units = copy_with_binary(sandbox)
     services = sorted(path for path in units.glob("*.service") if "@" not in path.name)
     timers = sorted(units.glob("*.timer"))
-    run("systemd-analyze", "verify", "--man=no", *services, *timers)
+    verified = run("systemd-analyze", "verify", "--man=no", *services, *timers)
+    # A key that systemd does not know is only a warning.
+    warnings = [line for line in verified.stderr.splitlines() if "sparkify" in line or str(units) in line]
+    assert_equal("warnings of systemd-analyze verify", warnings, [])
     for timer in timers:
         for calendar in re.findall(r"^OnCalendar=(.+)$", timer.read_text(), re.MULTILINE):
             run("systemd-analyze", "calendar", calendar)
@@ -91,6 +94,6 @@ def check_boot(sandbox):
         commands = ["run"] * attempts + ["clean"] * (code == 0)
         expected = " ".join(commands + ["told"] * is_told)
         assert_equal(f"commands of the unit when sparkify exits with {code}", found, [expected])
-    if not re.search(r"^in the unit: songplays, user sparkify, dwh.cfg readable, /etc read-only$", log, re.MULTILINE):
+    if not re.search(r"^in the unit: songplays, user sparkify, dwh.cfg readable, the rest read-only$", log, re.MULTILINE):
         raise CheckFailed(f"sparkify within the limits of the unit: {log}")
     print(f"systemd: a systemd of its own repeats the job after exit code 4 only, and sparkify works within the limits")
