@@ -15,6 +15,14 @@ FILE = EXAMPLES / "compose.yaml"
 # The servers, and then the commands, in the order in which compose starts them.
 EXPECTED_ORDER = ["storage", "warehouse", "create-tables", "upload", "run", "question"]
 
+HEALTHY, DONE = "service_healthy", "service_completed_successfully"
+EXPECTED_WAITS = {
+    "create-tables": {"warehouse": HEALTHY},
+    "upload": {"storage": HEALTHY},
+    "run": {"create-tables": DONE, "upload": DONE},
+    "question": {"run": DONE},
+}
+
 
 def check(sandbox):
     """Returns the arguments of all calls of sparkify."""
@@ -22,6 +30,9 @@ def check(sandbox):
     services = json.loads(run(compose, "--file", FILE, "config", "--format", "json").stdout)["services"]
     order = start_order(services)
     assert_equal("order of the services", order, EXPECTED_ORDER)
+    for name, service in services.items():
+        waits = {other: on["condition"] for other, on in service.get("depends_on", {}).items()}
+        assert_equal(f"what {name} waits for", waits, EXPECTED_WAITS.get(name, {}))
 
     create_database(sandbox, services["warehouse"]["environment"]["POSTGRES_DB"])
     output = {name: run_service(sandbox, name, services[name]) for name in order}

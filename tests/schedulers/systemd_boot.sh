@@ -16,6 +16,8 @@ mount -t cgroup2 cgroup2 /sys/fs/cgroup
 echo 'sparkify:x:4711:4711::/:/bin/false' >>/etc/passwd
 echo 'sparkify:x:4711:' >>/etc/group
 mkdir -p /etc/sparkify
+# Anyone might write here, but the limits of the unit forbid it.
+mkdir --mode=1777 /etc/open
 echo '[CLUSTER]' >/etc/sparkify/dwh.cfg
 chmod 600 /etc/sparkify/dwh.cfg
 
@@ -26,8 +28,6 @@ done
 cp "$sparkify" /run/test/sparkify
 cp -r "$(dirname "$0")/../../fixtures" /run/test
 chmod -R a+rX /run/test
-# Anyone might write here, but the limits of the unit forbid it.
-mkdir --mode=1777 /run/test/open
 cat >/usr/local/bin/sparkify <<'STUB'
 #!/bin/sh
 echo "$1" >>/var/lib/sparkify/calls
@@ -50,7 +50,7 @@ ExecStart=/bin/sh -c "printf \"in the unit:\" >in-the-unit; \
     ls star | grep songplays | xargs printf \" %%s,\" >>in-the-unit; \
     printf \" user %%s,\" $(id -un) >>in-the-unit; \
     grep -q CLUSTER $CREDENTIALS_DIRECTORY/dwh.cfg && printf \" dwh.cfg readable,\" >>in-the-unit; \
-    touch /run/test/open/file 2>/dev/null || echo \" the rest read-only\" >>in-the-unit"' >/run/units/sparkify-status.service.d/test.conf
+    touch /etc/open/file 2>/dev/null || echo \" the rest read-only\" >>in-the-unit"' >/run/units/sparkify-status.service.d/test.conf
 
 echo '[Unit]
 Wants=basic.target test.service' >/run/units/default.target
