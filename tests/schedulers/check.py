@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Checks the examples of schedulers with the tools that exist for them, and runs their commands of sparkify.
 
-    python3 -m venv .venv && .venv/bin/pip install uv==0.13.9
-    VIRTUAL_ENV=.venv .venv/bin/uv pip install -r tests/schedulers/requirements.txt
+    python3 -m venv .venv && .venv/bin/pip install -r tests/schedulers/requirements.txt
     cargo build --release && .venv/bin/python tests/schedulers/check.py target/release/sparkify
 
-It needs cron, systemd and PostgreSQL, starts servers of its own, and needs no network.
+It starts servers of its own and needs no network, but the packages cron, systemd and postgresql of Debian. As root, it also
+runs the units of systemd.
 """
 
 import argparse
