@@ -5,7 +5,7 @@ import os
 from datetime import datetime, timezone
 from types import SimpleNamespace
 
-from expect import CheckFailed, assert_equal
+from expect import assert_equal
 from sandbox import EXAMPLES, REGION
 
 FOLDER = EXAMPLES / "airflow"

@@ -233,7 +233,9 @@ class StateMachine:
         from moto.batch.models import Job
         from moto.batch_simple.models import BatchSimpleBackend
         from moto.sns.models import sns_backends
-        from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service import StateTaskService
+        from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service import (
+            StateTaskService,
+        )
         from moto.stepfunctions.parser.asl.utils import boto_client
 
         self.sandbox, self.ends, self.jobs, self.nights = sandbox, [], [], itertools.count(1)
@@ -290,7 +292,7 @@ class StateMachine:
         job._mark_stopped(success=end == 0)
 
     def execute(self, ends):
-        """Runs the state machine, and returns its status, the jobs that it submitted, and the subject of its message."""
+        """Runs the state machine, and returns its status, the jobs it submitted, and the subject of its message."""
         self.ends, self.jobs = list(ends), []
         self.messages().clear()
         name = f"night-{next(self.nights)}"

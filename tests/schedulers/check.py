@@ -4,8 +4,8 @@
     python3 -m venv .venv && .venv/bin/pip install -r tests/schedulers/requirements.txt
     cargo build --release && .venv/bin/python tests/schedulers/check.py target/release/sparkify
 
-It starts servers of its own and needs no network, but the packages cron, systemd and postgresql of Debian. As root, it also
-runs the units of systemd.
+It starts servers of its own and needs no network, but the packages cron, systemd and postgresql of Debian. As root, it
+also runs the units of systemd. uv installs the requirements in a fifth of the time that pip takes.
 """
 
 import argparse

@@ -77,7 +77,9 @@ def run_service(sandbox, name, service):
 
     def here(text):
         text = text.replace("@warehouse/", f"@127.0.0.1:{sandbox.postgres_port}/")
-        text = text.replace("http://storage:5000", sandbox.aws_endpoint).replace("http://127.0.0.1:5000", sandbox.aws_endpoint)
+        text = text.replace("http://storage:5000", sandbox.aws_endpoint).replace(
+            "http://127.0.0.1:5000", sandbox.aws_endpoint
+        )
         return text.replace("/fixtures/", f"{FIXTURES}/")
 
     command = [str(programs.get(word, word)) for word in command]

@@ -60,7 +60,9 @@ def copy_with_binary(sandbox):
 def check_verify(service):
     """Checks that systemd would refuse a unit that is wrong."""
     text = service.read_text()
-    wrong = text.replace("Restart=on-failure", "Restart=always").replace("[Service]", "[Service]\nRestartForceExitStatus=4")
+    wrong = text.replace("Restart=on-failure", "Restart=always").replace(
+        "[Service]", "[Service]\nRestartForceExitStatus=4"
+    )
     service.write_text(wrong)
     run("systemd-analyze", "verify", "--man=no", service, exit_code=1)
     service.write_text(text)
@@ -94,6 +96,8 @@ def check_boot(sandbox):
         commands = ["run"] * attempts + ["clean"] * (code == 0)
         expected = " ".join(commands + ["told"] * is_told)
         assert_equal(f"commands of the unit when sparkify exits with {code}", found, [expected])
-    if not re.search(r"^in the unit: songplays, user sparkify, dwh.cfg readable, the rest read-only$", log, re.MULTILINE):
+    if not re.search(
+        r"^in the unit: songplays, user sparkify, dwh.cfg readable, the rest read-only$", log, re.MULTILINE
+    ):
         raise CheckFailed(f"sparkify within the limits of the unit: {log}")
-    print(f"systemd: a systemd of its own repeats the job after exit code 4 only, and sparkify works within the limits")
+    print("systemd: a systemd of its own repeats the job after exit code 4 only, and sparkify works within the limits")
