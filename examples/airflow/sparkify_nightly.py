@@ -131,7 +131,7 @@ with DAG(dag_id="sparkify_report", **DAILY):
         task_id="report",
         bash_command=f"""
             exec sparkify query top-songs --warehouse {WAREHOUSE} --csv \\
-                --from {{{{ data_interval_start | ds }}}} --to {{{{ data_interval_end | ds }}}}
+                --since {{{{ data_interval_start | ds }}}} --until {{{{ data_interval_end | ds }}}}
         """,
         env={"PGPASSWORD": "{{ conn.sparkify_warehouse.password }}"},
         append_env=True,

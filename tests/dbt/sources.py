@@ -17,9 +17,9 @@ import tempfile
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(REPOSITORY / "tests/support"))
+sys.path.append(str(REPOSITORY / "tests"))
 
-from postgres_server import ServerFailed, postgres_server
+from servers.postgres import ServerFailed, postgres_server
 
 USER, PASSWORD = "analyst", "password of the tests"
 

@@ -7,15 +7,17 @@
 
 import argparse
 import json
-import logging
 import os
 import subprocess
 import sys
 import tempfile
-from contextlib import contextmanager
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+sys.path.append(str(REPOSITORY / "tests"))
+
+from servers.moto_s3 import CREDENTIALS, moto_server, without_aws_env
+
 SAMPLE = REPOSITORY.parent / "shared/data/sparkify_sample"
 TABLES = ["artists", "songplays", "songs", "time", "users"]
 SOURCE_OBJECTS = "merge_state/source_objects"
@@ -30,15 +32,6 @@ SAMPLE_COUNTS = {
     "artists": 69,
     "time": 6813,
     "matched": 1,
-}
-
-CREDENTIALS = {
-    "AWS_ACCESS_KEY_ID": "AKIASPARKIFYMOTO0000",
-    "AWS_SECRET_ACCESS_KEY": "ThisSecretMustNeverBeSeenAnywhere",
-    "AWS_REGION": "us-east-1",
-    "AWS_EC2_METADATA_DISABLED": "true",
-    "AWS_CONFIG_FILE": os.devnull,
-    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
 }
 
 
@@ -83,30 +76,6 @@ def parse_args():
     parser.add_argument("--sql", type=Path, help="write the SQL that loads a run into Redshift to this file")
     parser.add_argument("--sample", type=Path, default=SAMPLE, help="the public sample (default: %(default)s)")
     return parser.parse_args()
-
-
-def without_aws_env(environment):
-    """Returns the environment without variables for AWS and proxies."""
-
-    def is_cloud_variable(name):
-        return name.upper().startswith("AWS_") or name.upper().endswith("_PROXY")
-
-    return {name: value for name, value in environment.items() if not is_cloud_variable(name)}
-
-
-@contextmanager
-def moto_server():
-    """Runs a server in a thread, which ends with this process in any case."""
-    from moto.server import ThreadedMotoServer
-
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        yield f"http://{host}:{port}"
-    finally:
-        server.stop()
 
 
 class ParityCase:

@@ -9,6 +9,7 @@ also runs the units of systemd. uv installs the requirements in a fifth of the t
 """
 
 import argparse
+import re
 import shlex
 import sys
 import tempfile
@@ -16,7 +17,7 @@ import time
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(REPOSITORY / "tests/support"))
+sys.path.append(str(REPOSITORY / "tests"))
 
 import airflow_dags
 import aws_jobs
@@ -24,7 +25,7 @@ import compose_services
 import cron_jobs
 import systemd_units
 from expect import CheckFailed, assert_equal, run
-from postgres_server import ServerFailed
+from servers.postgres import ServerFailed
 from sandbox import EXAMPLES, clean_environment, sandbox
 
 DOCUMENT = REPOSITORY / "docs/scheduling.md"
@@ -94,9 +95,9 @@ def check_commands(box, commands):
 def check_versions(box):
     """Checks that the examples name the image of this version."""
     version = run(box.sparkify, "--version").stdout.split()[1]
-    for path in [EXAMPLES / "aws-batch/job-definition.yaml", EXAMPLES / "airflow/ecs-task-definition.yaml"]:
-        image = f"/sparkify:{version}\n"
-        assert_equal(f"{path.name} names the image of version {version}", image in path.read_text(), True)
+    for name in ["compose.yaml", "aws-batch/job-definition.yaml", "airflow/ecs-task-definition.yaml"]:
+        images = set(re.findall(r"image: .*\bsparkify:(.+)", (EXAMPLES / name).read_text()))
+        assert_equal(f"version of the image in {name}", images, {version})
 
 
 if __name__ == "__main__":

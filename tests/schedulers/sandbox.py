@@ -1,13 +1,13 @@
 """Where the commands of the examples run: with a bucket and a warehouse of their own, or with a stub of sparkify."""
 
-import logging
 import os
 import subprocess
 from contextlib import contextmanager
 from pathlib import Path
 
 from expect import CheckFailed, assert_equal
-from postgres_server import postgres_server
+from servers import moto_s3
+from servers.postgres import postgres_server
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 EXAMPLES = REPOSITORY / "examples"
@@ -15,15 +15,7 @@ FIXTURES = REPOSITORY / "fixtures"
 
 USER, PASSWORD = "etl", "password of the tests"
 REGION = "eu-west-1"
-CREDENTIALS = {
-    "AWS_ACCESS_KEY_ID": "AKIASPARKIFYMOTO0000",
-    "AWS_SECRET_ACCESS_KEY": "ThisSecretMustNeverBeSeenAnywhere",
-    "AWS_REGION": REGION,
-    "AWS_DEFAULT_REGION": REGION,
-    "AWS_EC2_METADATA_DISABLED": "true",
-    "AWS_CONFIG_FILE": os.devnull,
-    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-}
+CREDENTIALS = moto_s3.CREDENTIALS | {"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}
 
 # It writes its arguments to a file, and exits with the next of the exit codes that are in another one.
 STUB = """\
@@ -41,27 +33,17 @@ UNKNOWN_FLAG = "--unknown-flag-of-the-check"
 
 def clean_environment():
     """Removes the settings of this machine, and keeps Airflow and the SDK of AWS from the network."""
-    prefixes = ("PG", "AWS_", "SPARKIFY_", "OPENLINEAGE_", "AIRFLOW")
-    for name in list(os.environ):
-        if name.upper().startswith(prefixes) or name.upper().endswith("_PROXY"):
-            del os.environ[name]
-    os.environ.update(CREDENTIALS)
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    environment = moto_s3.without_aws_env(os.environ) | CREDENTIALS
+    prefixes = ("PG", "SPARKIFY_", "OPENLINEAGE_", "AIRFLOW")
+    os.environ.clear()
+    os.environ.update({name: value for name, value in environment.items() if not name.startswith(prefixes)})
 
 
 @contextmanager
 def sandbox(sparkify, directory):
     """Starts the servers of a sandbox."""
-    from moto.server import ThreadedMotoServer
-
-    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    moto.start()
-    try:
-        host, port = moto.get_host_and_port()
-        with postgres_server(USER, PASSWORD) as postgres_port:
-            yield Sandbox(sparkify, directory, f"http://{host}:{port}", postgres_port)
-    finally:
-        moto.stop()
+    with moto_s3.moto_server() as aws_endpoint, postgres_server(USER, PASSWORD) as postgres_port:
+        yield Sandbox(sparkify, directory, aws_endpoint, postgres_port)
 
 
 class Sandbox:

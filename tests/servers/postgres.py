@@ -1,4 +1,4 @@
-"""A PostgreSQL server for a check in Python, run as the Rust tests run theirs."""
+"""A PostgreSQL server for the checks in Python, which the supervisor of the Rust tests runs."""
 
 import shutil
 import socket
@@ -7,7 +7,8 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
-SUPERVISOR = Path(__file__).resolve().parents[2] / "crates/testkit/src/postgres_server/supervisor.sh"
+REPOSITORY = Path(__file__).resolve().parents[2]
+SUPERVISOR = REPOSITORY / "crates/testkit/src/postgres_server/supervisor.sh"
 
 
 class ServerFailed(Exception):
@@ -16,7 +17,7 @@ class ServerFailed(Exception):
 
 @contextmanager
 def postgres_server(user, password):
-    """Runs a server as the Rust tests do, and returns its port. The supervisor removes its directory in the end."""
+    """Runs a server with a superuser, and returns its port. The supervisor removes its directory in the end."""
     directory = Path(tempfile.mkdtemp(prefix="sparkify-pg-"))
     # Times without a time zone must be taken as UTC wherever the server is.
     settings = {
