@@ -144,11 +144,9 @@ pub(crate) fn cancel_waits() {
 
 /// Returns the error of a process that ends although its work has not.
 pub(crate) fn forced_exit_error(signal: StopSignal) -> Error {
-    Error::stopped(signal).with_reason(match lock().unknown_outcome {
-        Some(unknown) => unknown,
-        None => {
-            "it could not clean up in time; the output and the warehouse are whole, and the next run or \
-             sparkify clean removes what is left"
-        }
-    })
+    let unknown_outcome = lock().unknown_outcome;
+    Error::stopped(signal).with_reason(unknown_outcome.unwrap_or(
+        "it could not clean up in time; the output and the warehouse are whole, and the next run or \
+         sparkify clean removes what is left",
+    ))
 }

@@ -166,7 +166,7 @@ fn persistent_connection_loss_fails_with_one_line(kind: WarehouseKind) {
     );
     let output = warehouse.load_dataset("dataset-second");
     let last = output.stderr.lines().last().unwrap_or_default().to_owned();
-    assert_eq!(output.code, Some(1));
+    assert_eq!(output.code, Some(4));
     assert!(last.contains("load again"), "{last}");
     warehouse.faults().clear();
     assert_tables_eq(&warehouse.warehouse_tables(), &before);
@@ -220,7 +220,7 @@ fn full_refresh_fails_if_a_run_was_loaded_meanwhile(kind: WarehouseKind) {
     let from = warehouse.out_location("dataset-second");
     let arguments = ["load", "--full-refresh", "--from", &from];
     warehouse.run_command(&arguments).assert_failure(
-        1,
+        4,
         &[
             "run other was loaded in the meantime",
             "run the same command again",

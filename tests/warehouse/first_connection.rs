@@ -63,7 +63,7 @@ fn first_connection_is_tried_again(kind: WarehouseKind) {
     );
     warehouse
         .run_command(&["history"])
-        .assert_failure(1, &["lost"]);
+        .assert_failure(4, &["lost"]);
 }
 
 /// The server is down when the run begins, and back after some seconds.

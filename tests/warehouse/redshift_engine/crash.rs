@@ -163,7 +163,7 @@ fn assert_unknown_outcome_is_said(is_executed: bool) {
             .times(99),
     );
     run_engine(&warehouse, "redshift", &input, &LIMIT)
-        .assert_failure_with_warnings(1, "it is unknown whether the load was committed");
+        .assert_failure_with_warnings(4, "it is unknown whether the load was committed");
     warehouse.faults().clear();
     let new_runs: Vec<_> = runs_in_output(&warehouse)
         .difference(&runs_before)
@@ -309,7 +309,7 @@ fn connection_that_is_lost_each_time_leaves_nothing() {
         StatementMatcher::containing("INSERT INTO load_history").times(99),
     );
     run_engine(&warehouse, "redshift", &input, &LIMIT)
-        .assert_failure_with_warnings(1, "the warehouse is unchanged; run again");
+        .assert_failure_with_warnings(4, "the warehouse is unchanged; run again");
     assert_tables_eq(&warehouse.warehouse_tables(), &before);
     assert_eq!(runs_in_output(&warehouse), runs_before);
 }
