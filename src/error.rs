@@ -113,14 +113,15 @@ impl Error {
         self
     }
 
-    /// Says what became of the work, if a signal stopped it.
+    /// Says what became of the work, if a signal stopped it and nothing says so yet.
     pub(crate) fn describe_stop(self, outcome: impl fmt::Display) -> Self {
-        match self.kind {
-            ErrorKind::Stopped(signal) => Self::stopped(signal).with_reason(outcome),
-            ErrorKind::Failed
-            | ErrorKind::Usage
-            | ErrorKind::TooManyRejects
-            | ErrorKind::Temporary => self,
+        let ErrorKind::Stopped(signal) = self.kind else {
+            return self;
+        };
+        let stopped = Self::stopped(signal);
+        match self.message == stopped.message && self.reason.is_some() {
+            true => self,
+            false => stopped.with_reason(outcome),
         }
     }
 

@@ -29,6 +29,11 @@ impl LoadJob {
     /// or rejects a statement. The warehouse is then unchanged, or the error says that this is unknown.
     pub fn execute(&self, observer: &dyn Observer) -> Result<LoadReport> {
         let _span = tracing::info_span!("load").entered();
+        self.load(observer)
+            .map_err(|error| error.describe_stop("the warehouse is unchanged"))
+    }
+
+    fn load(&self, observer: &dyn Observer) -> Result<LoadReport> {
         let dataset = self.open_dataset()?;
         observer.run_started(&dataset.report().run);
         observer.dataset_opened(dataset.report());

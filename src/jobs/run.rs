@@ -114,7 +114,10 @@ impl RunJob {
         }
         let result = self.build_and_load(observer);
         observer.finish_phase();
-        result
+        result.map_err(|RunFailure { error, report }| RunFailure {
+            error: error.describe_stop("nothing was published or loaded"),
+            report,
+        })
     }
 
     /// Lists the input and examines the output. Reads no records, writes nothing and does not connect to the

@@ -24,7 +24,7 @@ fn run_fails_while_another_holds_the_lock() {
     let staging_dir = File::open(sandbox.path(".dataset.sparkify-staging")).unwrap();
     staging_dir.lock().unwrap();
     sandbox.run_with(&[]).assert_failure(
-        1,
+        4,
         &["another run is writing to dataset; wait for it to finish, or choose another --out"],
     );
     snapshot.assert_unchanged();

@@ -14,6 +14,7 @@ mod compression;
 mod dataset_query;
 mod documents;
 mod edited_rejects;
+mod exit_codes;
 mod failed_runs;
 mod generate;
 mod help;

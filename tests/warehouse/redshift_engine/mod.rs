@@ -13,5 +13,6 @@ mod mixed;
 mod options;
 mod parity;
 mod rejects;
+mod signals;
 mod support;
 mod transform;
