@@ -17,12 +17,21 @@ use crate::stop_signal::StopSignal;
 /// Cancels something that this process waits for.
 type Cancel = Arc<dyn Fn() + Send + Sync>;
 
+/// Whether work checks for a stop, and ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CanStop {
+    Yes,
+    No,
+}
+
 /// What is known about the stop. It is global because signals are.
 #[derive(Default)]
 struct StopState {
     signal: Option<StopSignal>,
-    /// What is not known if the process ends during the work that may not be stopped, while there is such work.
-    unknown_outcome: Option<&'static str>,
+    /// What is not known if the process ends during the work that may not be stopped, for each such work.
+    unknown_outcomes: Vec<&'static str>,
+    /// What the process leaves if it ends before its work, and whether the work ends by itself after a stop began.
+    leftovers: Option<(String, CanStop)>,
     cancels: BTreeMap<u64, Cancel>,
     next_cancel: u64,
 }
@@ -50,7 +59,7 @@ pub(crate) fn request_stop(signal: StopSignal) {
 }
 
 fn begin_stop(state: &StopState) {
-    if state.signal.is_some() && state.unknown_outcome.is_none() {
+    if state.signal.is_some() && state.unknown_outcomes.is_empty() {
         IS_STOPPING.store(true, Ordering::Relaxed);
         STOP_BEGAN.notify_all();
         STOP_CHANNEL.send_replace(true);
@@ -99,16 +108,10 @@ pub(crate) async fn stop_began() {
 /// Runs work that a stop must not cut short, such as a COMMIT. The stop begins when it is done. `unknown_outcome` says what
 /// is not known if it takes too long, and the process ends.
 pub(crate) fn protect<T>(unknown_outcome: &'static str, work: impl FnOnce() -> T) -> T {
-    let mut state = lock();
-    if is_stopping() {
-        drop(state);
-        return work();
-    }
-    state.unknown_outcome = Some(unknown_outcome);
-    drop(state);
+    lock().unknown_outcomes.push(unknown_outcome);
     let done = work();
     let mut state = lock();
-    state.unknown_outcome = None;
+    state.unknown_outcomes.pop();
     begin_stop(&state);
     done
 }
@@ -142,11 +145,27 @@ pub(crate) fn cancel_waits() {
     }
 }
 
+/// Says what the process leaves if it ends before its work does.
+pub(crate) fn set_leftovers(leftovers: impl Into<String>, can_stop: CanStop) {
+    lock().leftovers = Some((leftovers.into(), can_stop));
+}
+
+/// Returns true if it makes sense to wait until the work ends by itself.
+pub(crate) fn is_worth_waiting() -> bool {
+    let state = lock();
+    let ends_itself = |(_, can_stop): &(String, CanStop)| *can_stop == CanStop::Yes;
+    state.leftovers.as_ref().is_some_and(ends_itself)
+        || !state.unknown_outcomes.is_empty()
+        || !state.cancels.is_empty()
+}
+
 /// Returns the error of a process that ends although its work has not.
 pub(crate) fn forced_exit_error(signal: StopSignal) -> Error {
-    let unknown_outcome = lock().unknown_outcome;
-    Error::stopped(signal).with_reason(unknown_outcome.unwrap_or(
-        "it could not clean up in time; the output and the warehouse are whole, and the next run or \
-         sparkify clean removes what is left",
-    ))
+    let state = lock();
+    let error = Error::stopped(signal);
+    match (state.unknown_outcomes.last(), &state.leftovers) {
+        (Some(unknown), _) => error.with_reason(unknown),
+        (None, Some((leftovers, _))) => error.with_reason(leftovers),
+        (None, None) => error,
+    }
 }

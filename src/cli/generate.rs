@@ -10,6 +10,7 @@ use super::stdout::print_json;
 use crate::cli::progress::TerminalProgress;
 use crate::error::{Error, Result};
 use crate::generate::{GenerateOptions, generate};
+use crate::interrupt::{CanStop, set_leftovers};
 use crate::observer::Observer;
 
 /// Generate synthetic song and log data
@@ -79,6 +80,10 @@ pub(super) fn main(args: GenerateArgs) -> Result<()> {
         seed,
         edge_cases,
     };
+    set_leftovers(
+        format!("the data in {} is incomplete: remove it", out.display()),
+        CanStop::No,
+    );
     let progress = TerminalProgress::new(quiet);
     let estimated_bytes = events
         .saturating_mul(APPROX_EVENT_BYTES)

@@ -9,6 +9,7 @@ use super::help;
 use super::progress::TerminalProgress;
 use super::stdout::{print, print_json, report_failure};
 use crate::error::Result;
+use crate::interrupt::{CanStop, set_leftovers};
 use crate::jobs::{LoadJob, LoadTarget};
 use crate::monitoring::{JobDatasets, Monitor, MonitoredCommand};
 use crate::observer::Observer;
@@ -75,6 +76,10 @@ fn load(args: &LoadArgs) -> Result<()> {
     if args.dry_run {
         return print(&args.to_job(&progress)?.script()?);
     }
+    set_leftovers(
+        "the connection is closed, and the warehouse rolls the transaction back",
+        CanStop::Yes,
+    );
     let monitor = Monitor::open(options, MonitoredCommand::Load, &args.from, &progress)?;
     let result = execute(args, &monitor);
     monitor.end(result.as_ref().err());

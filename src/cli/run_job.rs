@@ -7,6 +7,7 @@ use super::render::dry_run::dry_run_summary;
 use super::render::run::nothing_new_summary;
 use super::stdout::{print, print_json, report_failure};
 use crate::error::Result;
+use crate::interrupt::{CanStop, set_leftovers};
 use crate::jobs::{CompletedRun, RunJob};
 use crate::monitoring::{JobDatasets, Monitor, MonitoredCommand};
 use crate::observer::Observer;
@@ -65,6 +66,11 @@ fn execute_or_plan(
     if mode.dry_run {
         return Ok(print_plan(&job(&progress)?, mode.json)?);
     }
+    set_leftovers(
+        "it could not clean up in time; the output and the warehouse are whole, and the next run or \
+         sparkify clean removes what is left",
+        CanStop::Yes,
+    );
     let monitor = Monitor::open(options, watched.command, &watched.out, &progress)?;
     let result = execute(&monitor, mode, job);
     if let Err(failure) = &result

@@ -19,7 +19,7 @@ use super::finding::finding;
 use super::statistics::RowGroupExtent;
 use crate::error::{Error, Result};
 use crate::model::TableSchema;
-use crate::output::ParquetCompression;
+use crate::output::{ParquetCompression, check_chunk_positions};
 
 /// The rows that are decoded at once.
 const BATCH_ROWS: usize = 64 * 1024;
@@ -42,11 +42,16 @@ impl PartFile {
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         let metadata = ArrowReaderMetadata::load(&file, options);
         let metadata = metadata.map_err(|e| decode_error(&name, &e))?;
-        Ok(Self {
+        let file_bytes = file.metadata();
+        let file_bytes = file_bytes.map_err(|e| Error::io("cannot read", name.as_ref(), e))?;
+        let part = Self {
             name,
             file: Arc::new(file),
             metadata,
-        })
+        };
+        check_chunk_positions(part.metadata.metadata(), file_bytes.len())
+            .map_err(|reason| part.finding(reason))?;
+        Ok(part)
     }
 
     /// Checks that the columns are those of the table: their names, types and nullability, in this order.

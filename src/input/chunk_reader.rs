@@ -297,7 +297,8 @@ impl ChunkReader {
                 Ok(0) => {
                     return Err(Error::failed(format!("cannot read {}", self.name))
                         .with_reason("truncated while it was read")
-                        .with_hint("run again when no other process writes to it"));
+                        .with_hint("run again when no other process writes to it")
+                        .temporary());
                 }
                 Ok(read) => read,
             },

@@ -77,7 +77,12 @@ pub enum StaleReason {
     NoEvent,
     /// The newest event is too old.
     EventTooOld,
+    /// The newest event is in the future, so that it does not tell whether events still come.
+    EventInFuture,
 }
+
+/// How far clocks may differ. An event that is further in the future has a wrong time.
+const MAX_CLOCK_DIFFERENCE: chrono::Duration = chrono::Duration::minutes(5);
 
 /// What a status is computed from.
 #[derive(Debug, Default)]
@@ -154,6 +159,10 @@ impl StatusJob {
             (
                 lag_seconds.is_some() && exceeds(lag_seconds, self.max_lag),
                 StaleReason::EventTooOld,
+            ),
+            (
+                self.max_lag.is_some() && event_age.is_some_and(|age| age < -MAX_CLOCK_DIFFERENCE),
+                StaleReason::EventInFuture,
             ),
         ];
         let stale = checks.into_iter().filter(|(is_stale, _)| *is_stale);

@@ -16,6 +16,9 @@ use crate::interrupt;
 /// The longest time for a connection to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// The longest time for a document after a signal, which ends the process within a second.
+const TIMEOUT_AFTER_SIGNAL: Duration = Duration::from_millis(300);
+
 /// Where documents are posted. It is displayed as scheme, host and port, because the path of a webhook is a secret.
 #[derive(Debug)]
 pub(crate) struct HttpTarget {
@@ -84,6 +87,10 @@ impl HttpTarget {
     /// Returns the failure if there is no connection, no answer in time, or another answer than 2xx. Redirects are not
     /// followed: they could send a secret elsewhere.
     pub(super) fn post_json(&self, body: &str, within: Duration) -> Result<(), PostFailure> {
+        let within = match interrupt::is_stopping() {
+            true => within.min(TIMEOUT_AFTER_SIGNAL),
+            false => within,
+        };
         let failure = |reason: String| PostFailure {
             reason,
             status: None,

@@ -76,7 +76,10 @@ pub(super) fn render_metrics(
 /// to newer ones does not either.
 fn newest_event(end: &RunEnd<'_>, adds_events: bool, previous: PreviousMetrics) -> Option<f64> {
     let newest = end.newest_event().map(seconds);
-    match (newest, previous.newest_event) {
+    // An event of the far future would hide for good that no others come.
+    let now = seconds(Utc::now());
+    let before = previous.newest_event.filter(|before| *before <= now);
+    match (newest, before) {
         (Some(newest), Some(before)) if adds_events => Some(newest.max(before)),
         (newest, before) => newest.or(before),
     }

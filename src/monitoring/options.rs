@@ -45,6 +45,14 @@ impl MonitoringOptions {
                 );
             }
         }
-        Ok(())
+        match (&self.metrics, events) {
+            (Some(metrics), Some(events)) if metrics == events => Err(Error::usage(format!(
+                "cannot use --openlineage {}",
+                events.display()
+            ))
+            .with_reason("--metrics replaces the same file")
+            .with_hint("name another file")),
+            _ => Ok(()),
+        }
     }
 }

@@ -24,6 +24,7 @@ pub(crate) mod run_report;
 mod staging;
 mod staging_target;
 
+pub(crate) use self::parquet::check_chunk_positions;
 pub use self::parquet::{ParquetCompression, PartInfo, PartWriter};
 pub(crate) use self::parquet::{ParquetPartReader, StoredRowGroup};
 pub use layout::OutputArrangement;

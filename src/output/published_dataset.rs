@@ -6,6 +6,7 @@ use std::io::{Read, Seek};
 use super::copy_manifest::CopyManifest;
 use super::latest::LatestPointer;
 use super::layout::{FAILED_REPORT_FILE, LATEST_FILE, REPORT_FILE, RunObject, manifest_key};
+use super::run_id::RunId;
 use super::run_report::{EngineName, REPORT_VERSION, RunReport, TableReport};
 use crate::error::{Error, Result};
 use crate::model::TableSchema;
@@ -84,10 +85,11 @@ impl PublishedDataset {
                 .with_hint("use the --out of an earlier run"));
         };
         let report = read_report(store.as_ref(), report, &location, purpose)?;
-        if report.run.is_empty() {
+        // The id is printed, and written into scripts.
+        if report.run.parse::<RunId>().is_err() {
             return Err(purpose
                 .error(&location)
-                .with_reason("its report has no run id")
+                .with_reason("its report has no valid run id")
                 .with_hint("run again"));
         }
         match report.engine {
@@ -173,14 +175,16 @@ impl PublishedDataset {
         let bytes: u64 = parts.iter().map(|part| part.size).sum();
         if (parts.len() as u64, bytes) != (report.files, report.bytes) {
             let name = self.store.display(table.dir);
-            return Err(Error::failed(format!("cannot load {name}"))
-                .with_reason(format!(
-                    "it contains {} files with {bytes} bytes, expected {} files with {} bytes",
-                    parts.len(),
-                    report.files,
-                    report.bytes
-                ))
-                .with_hint("run again"));
+            return Err(
+                Error::failed(format!("cannot {} {name}", self.purpose.name()))
+                    .with_reason(format!(
+                        "it contains {} files with {bytes} bytes, expected {} files with {} bytes",
+                        parts.len(),
+                        report.files,
+                        report.bytes
+                    ))
+                    .with_hint("run again"),
+            );
         }
         Ok(parts)
     }
@@ -239,7 +243,8 @@ impl PublishedDataset {
             .purpose
             .error(&self.location)
             .with_reason(format!("it was replaced or removed during the {name}"))
-            .with_hint(format!("{name} again")))
+            .with_hint(format!("{name} again"))
+            .temporary())
     }
 }
 

@@ -16,6 +16,7 @@ use super::output_target::local_paths;
 use super::parquet::{ParquetCompression, ParquetPartReader, PartInfo, PartWriter};
 use super::publish::local::{LeftoverRunDir, RunsDir, StagingDir};
 use super::publish::side_by_side::SideBySideRun;
+use super::publish::unknown_publication::UNKNOWN_PUBLICATION;
 use super::rejects::{LineShift, RejectBuffer, RejectContext};
 use super::run_id::RunId;
 use super::run_report::RunReport;
@@ -238,6 +239,15 @@ impl Staging {
     /// Returns an error if an object cannot be written, or was removed after it was written. The dataset that was
     /// published before remains.
     pub(crate) fn publish(self, report: &RunReport, parts: &TableParts) -> Result<Option<Error>> {
+        // A report that arrives after the run was discarded would make it known. So a stop comes before it or after the
+        // publication.
+        match self.is_in_s3 && !interrupt::is_stopping() {
+            true => interrupt::protect(UNKNOWN_PUBLICATION, || self.publish_now(report, parts)),
+            false => self.publish_now(report, parts),
+        }
+    }
+
+    fn publish_now(self, report: &RunReport, parts: &TableParts) -> Result<Option<Error>> {
         let written = interrupt::ensure_running().and_then(|()| self.write_report(report, parts));
         if let Err(error) = written {
             return Err(match self.discard() {

@@ -91,6 +91,10 @@ pub(crate) fn create_missing_tables(
     }
 }
 
+/// What is not known if the process ends while it waits for the reply to COMMIT.
+const UNKNOWN_OUTCOME: &str =
+    "it is unknown whether the transaction was committed: run the same command again";
+
 /// A request to create the tables of a warehouse.
 struct TableCreation<'a> {
     warehouse: &'a WarehouseConfig,
@@ -129,11 +133,19 @@ impl TableCreation<'_> {
         let new_views = self.request.view_statements();
         let view_count = new_views.len();
         for statement in ddl_transaction(self.dialect(), &before, &missing, new_views) {
-            if statement.effect != Effect::Begin {
-                execute_statement(session, &statement, self.progress)?;
-                continue;
+            match statement.effect {
+                Effect::Begin => session.begin()?,
+                Effect::Commit => {
+                    interrupt::protect(UNKNOWN_OUTCOME, || {
+                        execute_statement(session, &statement, self.progress)
+                    })?;
+                    continue;
+                }
+                _ => {
+                    execute_statement(session, &statement, self.progress)?;
+                    continue;
+                }
             }
-            session.begin()?;
             if let Some(confirmed) = confirmed.take() {
                 self.ensure_row_count_unchanged(session, &catalog, &confirmed)?;
             }
@@ -185,9 +197,17 @@ impl TableCreation<'_> {
         for statement in &views {
             execute_statement(session, statement, self.progress)?;
         }
-        execute_statement(session, &commit_statement().blocking(), self.progress)?;
+        let commit = commit_statement().blocking();
+        interrupt::protect(UNKNOWN_OUTCOME, || {
+            execute_statement(session, &commit, self.progress)
+        })?;
         if let Some(lost) = lost {
             self.progress.warn(&lost.to_string());
+            if self.request.views {
+                self.progress.warn(
+                    "the views were not created: use create-tables --views after the full refresh",
+                );
+            }
         }
         Ok(TablesOutcome {
             upgraded,
@@ -310,7 +330,8 @@ impl TableCreation<'_> {
             }
             ExistingTables::Upgrade => format!("cannot upgrade {warehouse}"),
         })
-        .with_source(failure.error);
+        .with_source(failure.error)
+        .describe_stop("the transaction is rolled back, and the warehouse is unchanged");
         match failure.class {
             ErrorClass::ConnectionLost => {
                 error.with_hint("the outcome is unknown: run the same command again")

@@ -140,7 +140,7 @@ fn s3_setup(location: &Location, s3: &DuckDbS3Access<'_>) -> Result<String> {
         extensions.push("aws");
         settings.push("PROVIDER credential_chain".to_owned());
         if let Some(profile) = &aws.profile {
-            settings.push("CHAIN 'sso;config'".to_owned());
+            settings.push("CHAIN 'sso;process;config'".to_owned());
             settings.push(format!("PROFILE {}", quote_text(profile)));
         }
     }

@@ -62,20 +62,19 @@ pub(crate) fn read_views(
     let query = format!(
         "SELECT c.relname, a.attname
 FROM pg_class c
-JOIN pg_attribute a ON a.attrelid = c.oid
+LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 WHERE c.relname IN ({names})
     AND c.relkind = 'v'
-    AND a.attnum > 0
-    AND NOT a.attisdropped
     AND pg_table_is_visible(c.oid)
 ORDER BY c.relname, a.attnum"
     );
     let mut views = ExistingViews::new();
     for row in session.query(&query)? {
-        let Ok([Some(view), Some(column)]) = <[Option<String>; 2]>::try_from(row) else {
+        let Ok([Some(view), column]) = <[Option<String>; 2]>::try_from(row) else {
             return Err(fatal(unexpected_result("the columns of the views")));
         };
-        views.entry(view).or_default().push(column);
+        // The catalog of Redshift has no columns of a late-binding view.
+        views.entry(view).or_default().extend(column);
     }
     Ok(views)
 }

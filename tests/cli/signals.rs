@@ -102,3 +102,53 @@ fn stopped_run_prints_its_failure_as_json() {
     assert_eq!(document["status"], "failed");
     assert_eq!(document["error"], message);
 }
+
+/// Wrappers such as `timeout` send the same signal twice.
+#[test]
+fn repeated_signal_does_not_cut_the_cleanup_short() {
+    let sandbox = Sandbox::new();
+    let input = generate_data(&sandbox, "input", 200_000, 1);
+    let arguments = run_args(&input.songs, &input.logs, "dataset");
+    let script = format!(
+        "{} {} & run=$!; sleep 0.2; kill -TERM $run; sleep 0.003; kill -TERM $run; wait $run",
+        testkit::cli::command::sparkify_path(),
+        arguments.join(" ")
+    );
+    for _ in 0..5 {
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", &script]).current_dir(sandbox.root());
+        let output = CommandOutput::run(&mut shell);
+        output.assert_failure(143, &["dataset is unchanged"]);
+        sandbox.assert_no_staging_left();
+    }
+}
+
+/// A shell lets jobs in the background of a script ignore SIGINT.
+#[test]
+fn ignored_signal_stays_ignored() {
+    let sandbox = Sandbox::new();
+    let input = generate_data(&sandbox, "input", 200_000, 1);
+    let arguments = run_args(&input.songs, &input.logs, "dataset");
+    let script = format!(
+        "trap '' INT; {} {} & run=$!; sleep 0.2; kill -INT $run; wait $run",
+        testkit::cli::command::sparkify_path(),
+        arguments.join(" ")
+    );
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", &script]).current_dir(sandbox.root());
+    CommandOutput::run(&mut shell).assert_success();
+    assert!(sandbox.path("dataset/_report.json").exists());
+}
+
+/// What is only read or generated needs no cleanup, so that the command ends at once.
+#[test]
+fn signal_ends_generate_and_names_its_folder() {
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.command(&["generate", "--quiet", "--events=50000000", "--out=data"]);
+    let (outcome, output) = stop_command(&mut command, Signal::INT, || {
+        sleep(Duration::from_millis(300));
+    });
+    assert_eq!(outcome, StopOutcome::Stopped);
+    let message = "stopped by SIGINT: the data in data is incomplete: remove it";
+    assert!(output.stderr.contains(message), "{output:?}");
+}

@@ -85,9 +85,10 @@ fn signal_stops_a_run_that_waits_for_a_response() {
         };
         let mut command = sparkify(&server, &RUN_ARGS);
         let (outcome, output) = stop_command(&mut command, Signal::TERM, waits);
-        assert!(
-            matches!(outcome, StopOutcome::Stopped | StopOutcome::Forced),
-            "{operation:?}: {output:?}"
-        );
+        match operation {
+            // The requests that clean up hang, too.
+            S3Operation::Put => assert_ne!(outcome, StopOutcome::Finished, "{output:?}"),
+            _ => assert_eq!(outcome, StopOutcome::Stopped, "{operation:?}: {output:?}"),
+        }
     }
 }

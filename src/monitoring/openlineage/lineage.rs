@@ -2,13 +2,14 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::event::{EventType, LineageRun, RunEvent};
+use super::event::{LineageRun, RunEvent};
 use super::options::{LineageOptions, LineageTarget, ParentRun};
 use crate::error::{Error, Result};
 use crate::monitoring::http::HttpTarget;
@@ -18,9 +19,6 @@ use crate::observer::Observer;
 
 /// The longest time for one event.
 const TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The same after a signal. The process ends within a second of it.
-const TIMEOUT_AFTER_SIGNAL: Duration = Duration::from_millis(300);
 
 /// The events of one run.
 #[derive(Debug)]
@@ -45,6 +43,18 @@ impl Lineage {
     pub(crate) fn open(options: LineageOptions) -> Result<Self> {
         let sink = match options.target {
             LineageTarget::File(path) => {
+                // Opening a pipe would wait for a reader for ever.
+                if path
+                    .metadata()
+                    .is_ok_and(|found| found.file_type().is_fifo())
+                {
+                    let path = path.display();
+                    return Err(
+                        Error::usage(format!("cannot write OpenLineage events to {path}"))
+                            .with_reason("it is a pipe")
+                            .with_hint("name a file"),
+                    );
+                }
                 let file = OpenOptions::new().create(true).append(true).open(&path);
                 let file = file.map_err(|error| {
                     let path = path.display();
@@ -93,7 +103,7 @@ impl Lineage {
 
     fn send(&self, event: &RunEvent, observer: &dyn Observer) {
         let sent = match serde_json::to_string(event) {
-            Ok(json) => self.sink.write(json, event.event_type),
+            Ok(json) => self.sink.write(json),
             Err(error) => Err(error.to_string()),
         };
         if let Err(reason) = sent {
@@ -109,7 +119,7 @@ impl Lineage {
 }
 
 impl EventSink {
-    fn write(&self, event: String, event_type: EventType) -> std::result::Result<(), String> {
+    fn write(&self, event: String) -> std::result::Result<(), String> {
         match self {
             // One call, so that the lines of runs at the same time do not mix.
             Self::File { file, .. } => {
@@ -117,19 +127,13 @@ impl EventSink {
                 let mut file: &File = file;
                 file.write_all(line.as_bytes()).map_err(|e| e.to_string())
             }
-            Self::Http(target) => {
-                let timeout = match event_type {
-                    EventType::Abort => TIMEOUT_AFTER_SIGNAL,
-                    EventType::Start | EventType::Complete | EventType::Fail => TIMEOUT,
+            Self::Http(target) => target.post_json(&event, TIMEOUT).map_err(|failure| {
+                let hint = match failure.status {
+                    Some(401 | 403) => "; check OPENLINEAGE_API_KEY",
+                    _ => "",
                 };
-                target.post_json(&event, timeout).map_err(|failure| {
-                    let hint = match failure.status {
-                        Some(401 | 403) => "; check OPENLINEAGE_API_KEY",
-                        _ => "",
-                    };
-                    failure.reason + hint
-                })
-            }
+                failure.reason + hint
+            }),
         }
     }
 }

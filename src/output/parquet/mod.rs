@@ -2,6 +2,7 @@
 //!
 //! A part has one row group for each record batch. `pages` encodes the columns that our own encoder is faster for.
 
+mod chunk_positions;
 mod codec;
 mod pages;
 mod part_info;
@@ -10,6 +11,7 @@ mod part_writer;
 mod rle;
 mod stored_row_group;
 
+pub(crate) use chunk_positions::check_chunk_positions;
 pub use codec::ParquetCompression;
 pub use part_info::PartInfo;
 pub(crate) use part_reader::ParquetPartReader;

@@ -2,4 +2,4 @@
 
 pub(super) mod local;
 pub(super) mod side_by_side;
-mod unknown_publication;
+pub(super) mod unknown_publication;

@@ -157,6 +157,8 @@ impl RequestError {
             // A certificate that is not trusted now is not trusted later. The client has only the text of this error.
             Self::Transport(why) => !why.contains("certificate"),
             Self::ObjectChanged => true,
+            // The object was deleted after it was listed.
+            Self::Response(response) if response.code == "NoSuchKey" => true,
             _ => self.is_retryable(),
         }
     }

@@ -96,10 +96,14 @@ pub fn statement_error(error: postgres::Error) -> StatementError {
                 .with_reason(error_chain(&error)),
         },
     };
+    // A lock that was not free in time, and a server without resources. A retry at once would not help.
+    let passes = error
+        .code()
+        .is_some_and(|code| matches!(code.code(), "55P03" | "53200" | "53300"));
     let explained_error = explained.error.caused_by(error);
     StatementError {
         class: explained.class,
-        error: match explained.class.is_temporary() {
+        error: match explained.class.is_temporary() || passes {
             true => explained_error.temporary(),
             false => explained_error,
         },

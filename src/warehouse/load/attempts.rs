@@ -51,6 +51,8 @@ impl WarehouseLoad<'_> {
             let Some(delay) = failures.delay_after(attempt, &failure) else {
                 return Err(self.load_error(source, failure, &state));
             };
+            interrupt::ensure_running()
+                .map_err(|error| self.load_error(source, fatal(error), &state))?;
             progress.warn(&format!("{}; retrying the load", failure.error));
             interrupt::sleep(delay)
                 .map_err(|error| self.load_error(source, fatal(error), &state))?;

@@ -66,6 +66,7 @@ pub(super) fn retry_if_lost<T>(
         let Some(delay) = delay else {
             return Err(failure);
         };
+        interrupt::ensure_running().map_err(fatal)?;
         progress.warn(&format!("{}; trying again", failure.error));
         interrupt::sleep(delay).map_err(fatal)?;
         attempt += 1;

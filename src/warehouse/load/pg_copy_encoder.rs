@@ -15,6 +15,7 @@ use parquet::arrow::arrow_reader::{
 
 use crate::error::{Error, Result};
 use crate::model::{ColumnType, TableSchema};
+use crate::output::check_chunk_positions;
 
 /// Rows per record batch.
 const BATCH_ROWS: usize = 8192;
@@ -39,8 +40,11 @@ pub(crate) fn read_batches(
 ) -> Result<ParquetRecordBatchReader> {
     let read_error = || Error::failed(format!("cannot read {name}"));
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    let file_bytes = file.metadata().map_err(|e| read_error().with_source(e))?;
     let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
         .map_err(|e| read_error().with_source(e))?;
+    check_chunk_positions(builder.metadata(), file_bytes.len())
+        .map_err(|reason| read_error().with_reason(reason).with_hint("run again"))?;
     if !has_columns_of(builder.schema(), table) {
         return Err(
             read_error().with_reason(format!("its columns are not those of table {}", table.name))

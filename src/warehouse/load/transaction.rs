@@ -18,7 +18,6 @@ use crate::observer::Observer;
 use crate::warehouse::connect::error::{ErrorClass, StatementError, fatal};
 use crate::warehouse::connect::session::{ResultRow, WarehouseSession};
 use crate::warehouse::connect::statement_log::statement_summary;
-
 use crate::warehouse::lock_wait::{execute_statement, warn_if_blocked};
 use crate::warehouse::sql::statement::{Check, Effect, Statement};
 use crate::warehouse::table_ddl::missing_table_ddl;

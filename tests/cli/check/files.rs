@@ -91,6 +91,30 @@ fn changed_byte_is_found_or_cannot_be_seen() {
     assert!(found * 2 > changes, "{found} of {changes} were found");
 }
 
+/// The reader of Parquet panics where a footer places columns before the file.
+#[test]
+fn changed_footer_does_not_end_the_check_otherwise() {
+    let dataset = Dataset::new();
+    let path = dataset.part("artists");
+    let bytes = fs::read(&path).unwrap();
+    let (body, length_and_magic) = bytes.split_at(bytes.len() - 8);
+    let footer_bytes = u32::from_le_bytes(length_and_magic[..4].try_into().unwrap());
+    let footer_start = body.len() - footer_bytes as usize;
+    let mut misplaced = 0;
+    for position in (footer_start..body.len()).step_by(2) {
+        let mut changed = bytes.clone();
+        // The sign of an integer is its lowest bit.
+        changed[position] ^= 1;
+        fs::write(&path, changed).unwrap();
+        let output = dataset.sandbox.exec(&["check", "--from", "dataset"]);
+        if output.code != Some(0) {
+            let output = output.assert_failure(1, &["failed: "]);
+            misplaced += u32::from(output.stderr.contains("outside the file"));
+        }
+    }
+    assert!(misplaced > 0);
+}
+
 #[test]
 fn changed_text_is_found_by_the_statistics() {
     let dataset = Dataset::with_compression("none");

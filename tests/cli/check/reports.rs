@@ -75,7 +75,12 @@ fn report_that_cannot_be_used_is_named() {
         (
             "run",
             json!(""),
-            "cannot check dataset: its report has no run id; run again",
+            "cannot check dataset: its report has no valid run id; run again",
+        ),
+        (
+            "run",
+            json!("x\n.shell echo"),
+            "cannot check dataset: its report has no valid run id; run again",
         ),
         (
             "tables",

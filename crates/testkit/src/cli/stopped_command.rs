@@ -10,7 +10,7 @@ pub use rustix::process::Signal;
 use crate::cli::output::{CommandOutput, assert_error_line, wait_for_output};
 
 /// The timeout of a command after the signal. It ends within a second, unless the machine is under load.
-const STOP_TIMEOUT: Duration = Duration::from_secs(4);
+const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The signals that a command handles.
 pub const STOP_SIGNALS: [Signal; 2] = [Signal::INT, Signal::TERM];
@@ -24,7 +24,7 @@ pub enum StopOutcome {
     NotBegun,
     /// It stopped, and removed what it had written.
     Stopped,
-    /// It ended without removing what it had written, because that took too long.
+    /// It ended before its work, because that took too long.
     Forced,
 }
 
@@ -55,13 +55,17 @@ pub fn stop_command(
     let outcome = match output.code {
         Some(0) => StopOutcome::Finished,
         // Nothing handled the signal yet.
-        None => StopOutcome::NotBegun,
+        None => {
+            assert_eq!(output.stderr, "", "{output:?}");
+            StopOutcome::NotBegun
+        }
         Some(actual) => {
             assert_eq!(actual, code, "{output:?}");
             assert_error_line(&output.stderr);
             let line = format!("sparkify: stopped by {name}: ");
             assert!(output.stderr.starts_with(&line), "{output:?}");
-            match output.stderr.contains("it could not clean up in time") {
+            let is_forced = ["it could not clean up in time", "it is unknown whether"];
+            match is_forced.iter().any(|words| output.stderr.contains(words)) {
                 true => StopOutcome::Forced,
                 false => StopOutcome::Stopped,
             }
