@@ -20,9 +20,11 @@ OUT = "s3://bucket/star"
 WAREHOUSE = "redshift://etl@cluster.abc123.eu-west-1.redshift.amazonaws.com:5439/dev"
 IAM_ROLE = "arn:aws:iam::123456789012:role/redshift-reads-s3"
 
-# Every exit code but these is final: 0 is success, 4 is worth trying again later, 137 and 143 are a worker that was
-# killed or stopped.
-FINAL_EXIT_CODES = frozenset(range(256)) - {0, 4, 137, 143}
+# Every exit code but these is final: 0 is success, 4 is worth trying again later.
+FINAL_EXIT_CODES = frozenset(range(256)) - {0, 4}
+# On a worker, 137 and 143 mean that the worker was killed or stopped. On ECS they are the end of the container itself:
+# it ran out of memory, or somebody stopped it.
+FINAL_EXIT_CODES_ON_WORKER = FINAL_EXIT_CODES - {137, 143}
 
 # Airflow waits 10, 20 and 40 minutes. The run of a day may be repeated at any time: what is loaded already is left
 # out, and what is loaded twice changes nothing.
@@ -64,7 +66,7 @@ class SparkifyOperator(FailsForGood, BashOperator):
     def __init__(self, **kwargs):
         # The password of the warehouse comes from a connection, and is masked in logs and in the user interface.
         password = {"PGPASSWORD": "{{ conn.sparkify_warehouse.password }}"}
-        super().__init__(env=password, append_env=True, skip_on_exit_code=FINAL_EXIT_CODES, **RETRIES, **kwargs)
+        super().__init__(env=password, append_env=True, skip_on_exit_code=FINAL_EXIT_CODES_ON_WORKER, **RETRIES, **kwargs)
 
 
 class SparkifyOnEcsOperator(FailsForGood, EcsRunTaskOperator):

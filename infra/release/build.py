@@ -106,11 +106,12 @@ def pack_wheel(unpacked: Path, out: Path) -> None:
 
 
 def documents(binary: Path, scratch: Path) -> dict[str, Path]:
-    """Returns what the archive contains besides, by name: documents, completions and manual pages."""
+    """Returns what the archive contains besides, by name: documents, examples, SQL, completions and manual pages."""
     files = {"RUST-COPYRIGHT.html": standard_library_notices()}
     files |= {name: ROOT / name for name in ("README.md", "LICENSE", "CHANGELOG.md")}
-    # The README links to them.
+    # The README links to the documents, and they link to the examples and the SQL.
     files |= {f"docs/{path.name}": path for path in (ROOT / "docs").glob("*.md")}
+    files |= {name: ROOT / name for name in committed_files("examples", "sql")}
     for shell, name in COMPLETIONS.items():
         path = scratch / name
         path.write_text(run([binary, "completions", shell]))
@@ -119,6 +120,11 @@ def documents(binary: Path, scratch: Path) -> dict[str, Path]:
     pages.mkdir()
     run([binary, "man", pages])
     return files | {f"man/man1/{path.name}": path for path in pages.iterdir()}
+
+
+def committed_files(*folders: str) -> list[str]:
+    """Returns the files in some folders of the repository, without what else this machine has there."""
+    return run(["git", "ls-files", "-z", "--", *folders]).split("\0")[:-1]
 
 
 def print_result(out: Path, name: str, binary: Path, is_linux: bool) -> None:

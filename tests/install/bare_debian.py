@@ -4,7 +4,7 @@
     mmdebstrap --variant=apt bookworm debian.tar
     infra/release/build.py --out dist && tests/install/bare_debian.py dist debian.tar
 
-It needs root, and buildah for the image.
+It needs root, buildah for the image, and the network for the Python of Debian, which the wheel is for.
 """
 
 import argparse
@@ -23,9 +23,12 @@ from pathlib import Path
 from main_job import FIXTURES, REPOSITORY, VERSION, CheckFailed, check_sparkify, ensure, only, run
 
 ARCHIVE = r"sparkify-[\d.]+-\w+-[\w-]+\.tar\.gz"
+WHEEL = r"sparkify-[\d.]+-.*\.whl"
 BASE = "localhost/debian"
 IMAGE = "localhost/sparkify"
 USER = 65532
+# As docs/installing.md says.
+INSTALL_PYTHON = "apt-get update -q && apt-get install -y -q --no-install-recommends python3-venv"
 MAX_IMAGE_BYTES = 40_000_000
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 
@@ -35,12 +38,12 @@ def main() -> None:
     parser.add_argument("dist", type=Path, help="the folder with the packages")
     parser.add_argument("debian", type=Path, help="a tar file of the root of a bare Debian")
     options = parser.parse_args()
-    archive = only(options.dist.resolve(), ARCHIVE)
+    archive, wheel = (only(options.dist.resolve(), pattern) for pattern in (ARCHIVE, WHEEL))
     # The kernel does not let a chroot into a folder that others may write.
     scratch = Path(tempfile.mkdtemp(prefix="sparkify-install-"))
     scratch.chmod(0o755)
     try:
-        check_bare_debian(archive, options.debian, scratch)
+        check_bare_debian(archive, wheel, options.debian, scratch)
         check_image(archive, options.debian, scratch)
     except CheckFailed as error:
         sys.exit(f"error: {error}")
@@ -48,7 +51,7 @@ def main() -> None:
         shutil.rmtree(scratch)
 
 
-def check_bare_debian(archive: Path, debian: Path, scratch: Path) -> None:
+def check_bare_debian(archive: Path, wheel: Path, debian: Path, scratch: Path) -> None:
     root = scratch / "debian"
     root.mkdir()
     run(["tar", "-xf", debian, "-C", root])
@@ -57,6 +60,15 @@ def check_bare_debian(archive: Path, debian: Path, scratch: Path) -> None:
     binary = Path("/opt", archive.name.removesuffix(".tar.gz"), "sparkify")
     check_sparkify(["chroot", root, binary], root / "star", Path("/fixtures"), Path("/star"))
     print(f"{archive.name}: unpacked and run on a bare Debian")
+    shutil.rmtree(root / "star")
+    shutil.copy(wheel, root)
+    # It names the servers that this machine asks.
+    shutil.copy("/etc/resolv.conf", root / "etc/resolv.conf")
+    run(["chroot", root, "sh", "-c", INSTALL_PYTHON])
+    run(["chroot", root, "python3", "-m", "venv", "/venv"])
+    run(["chroot", root, "/venv/bin/pip", "install", "--quiet", "--no-index", f"/{wheel.name}"])
+    check_sparkify(["chroot", root, "/venv/bin/sparkify"], root / "star", Path("/fixtures"), Path("/star"))
+    print(f"{wheel.name}: installed and run on a bare Debian with python3-venv")
 
 
 def check_image(archive: Path, debian: Path, scratch: Path) -> None:

@@ -9,6 +9,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 import tarfile
@@ -65,6 +66,7 @@ def check_archive(path: Path, scratch: Path) -> None:
     folder = scratch / path.name.removesuffix(".tar.gz")
     check_sparkify([folder / "sparkify"], scratch / "star-of-the-archive")
     check_documents(folder)
+    check_links(folder)
     files = {str(file.relative_to(folder)): file for file in folder.rglob("*") if file.is_file()}
     for file in files.values():
         os.utime(file, (0, 0))
@@ -84,10 +86,27 @@ def check_documents(folder: Path) -> None:
     for name, shell in SYNTAX_CHECKS.items():
         script = folder / "completions" / name
         ensure(script.stat().st_size > 0, f"{script} is empty")
-        if shutil.which(shell):
-            run([shell, "-n", script])
+        ensure_program(shell)
+        run([shell, "-n", script])
     pages = {page.name for page in (folder / "man/man1").iterdir()}
     ensure({"sparkify.1", "sparkify-run.1"} <= pages, f"the man pages are {sorted(pages)}")
+
+
+def check_links(folder: Path) -> None:
+    """The documents of the archive link to documents, examples and SQL that are in it."""
+    links = 0
+    for document in [folder / "README.md", *(folder / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text()):
+            path = Path(os.path.normpath(document.parent / target)).relative_to(folder)
+            # Contributors, to whom other links go, have the repository.
+            if path.parts[0] in ("docs", "examples", "sql"):
+                links += 1
+                ensure((folder / path).exists(), f"{document.relative_to(folder)} links to {path}, which is not there")
+    ensure(links > 0, "the documents have no links")
+
+
+def ensure_program(name: str) -> None:
+    ensure(shutil.which(name) is not None, f"{name} is not installed: .ci/run installs it with apt-get")
 
 
 def check_bill(text: str) -> None:
@@ -116,8 +135,8 @@ def check_formula(scratch: Path) -> None:
         checksum = hashlib.sha256(target.encode()).hexdigest()
         lines = f'url "https://localhost/v1/sparkify-{VERSION}-{target}.tar.gz"\n      sha256 "{checksum}"\n'
         ensure(lines in formula, f"the formula does not have these lines: {lines}")
-    if shutil.which("ruby"):
-        run(["ruby", "-c", dist / "sparkify.rb"])
+    ensure_program("ruby")
+    run(["ruby", "-c", dist / "sparkify.rb"])
     if sys.platform == "linux":
         run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=dist)
     print("the formula: written for four targets")

@@ -40,7 +40,7 @@ BATCH_ENDS = [
     (None, "ResourceInitializationError: no such secret", "Task failed to start", "EXIT"),
 ]
 
-# A log that is no JSON, of which a run rejects more than the limit.
+# A log that is not JSON, of which a run rejects more than the limit.
 BAD_LOG = "log_data/2018/11/2018-11-30-events.json"
 
 
@@ -66,6 +66,7 @@ def check(sandbox):
         found = batch_action(job["retryStrategy"]["evaluateOnExit"], exit_code, reason, status_reason)
         assert_equal(f"Batch after {exit_code or reason or status_reason}", found, action)
     check_references(requests, definition, submit)
+    check_time_of_attempts(job, definition)
     check_policies(sandbox, requests)
     check_executions(sandbox, job, definition)
     print(f"aws: {len(requests)} requests are valid, and the state machine does what it says on moto")
@@ -164,6 +165,16 @@ def check_references(requests, definition, submit):
         ("execution role", task["executionRoleArn"], container["executionRoleArn"]),
     ]:
         assert_equal(f"{what} of the ECS task", on_ecs, on_batch)
+
+
+def check_time_of_attempts(job, definition):
+    """Checks that the state machine has the time for all attempts, because it tells nobody if its own time is over."""
+    states = definition["States"]
+    again = next(choice for choice in states["Which exit code?"]["Choices"] if choice["Next"] == "Wait")
+    attempts = next(rule["NumericLessThan"] for rule in again["And"] if "NumericLessThan" in rule)
+    needed = attempts * (job["timeout"]["attemptDurationSeconds"] + states["Wait"]["Seconds"])
+    if not needed <= definition["TimeoutSeconds"] < 86_400:
+        raise CheckFailed(f"{attempts} attempts may take {needed} s, the state machine {definition['TimeoutSeconds']} s")
 
 
 def check_policies(sandbox, requests):

@@ -9,6 +9,7 @@ from sandbox import EXAMPLES
 
 CRONTAB = EXAMPLES / "cron/crontab"
 SCRIPT = EXAMPLES / "cron/sparkify-nightly"
+ENVIRONMENT_FILE = "/etc/sparkify/environment"
 
 
 def check(sandbox):
@@ -20,13 +21,14 @@ def check(sandbox):
     run("crontab", "-n", broken, exit_code=1)
 
     calls = check_exit_codes(sandbox)
+    check_environment_file(sandbox)
     check_overlap(sandbox)
     calls += check_status(sandbox)
     print("cron: the crontab is valid, and its commands retry and report as they say")
     return calls
 
 
-def nightly(sandbox, *codes):
+def nightly(sandbox, *codes, script=SCRIPT):
     """Runs the script while sparkify ends with these exit codes. Returns its process, and the commands it called."""
     sandbox.expect_exit_codes(*codes)
     environment = sandbox.environment | {
@@ -34,7 +36,7 @@ def nightly(sandbox, *codes):
         "SPARKIFY_STATE": str(sandbox.directory),
         "SPARKIFY_RETRY_SECONDS": "0",
     }
-    completed = subprocess.run(["sh", SCRIPT], env=environment, capture_output=True, text=True, timeout=60)
+    completed = subprocess.run(["sh", script], env=environment, capture_output=True, text=True, timeout=60)
     return completed, [call[0] for call in sandbox.stub_calls()]
 
 
@@ -61,6 +63,18 @@ def check_exit_codes(sandbox):
             assert_equal(f"{what}: prints nothing", is_silent, exit_code == 0)
     nightly(sandbox)
     return sandbox.stub_calls()
+
+
+def check_environment_file(sandbox):
+    """Checks that the file of variables applies to those of the script, too."""
+    file = sandbox.directory / "environment"
+    file.write_text("SPARKIFY_CONFIG=/etc/other.cfg\nSPARKIFY_OUT=s3://other/star\n")
+    script = sandbox.directory / "sparkify-nightly"
+    script.write_text(SCRIPT.read_text().replace(ENVIRONMENT_FILE, str(file)))
+    nightly(sandbox, script=script)
+    run, clean = sandbox.stub_calls()
+    assert_equal("configuration of another name", run[1:5], ["--config", "/etc/other.cfg", "--out", "s3://other/star"])
+    assert_equal("folder that is cleaned", clean[1], "s3://other/star")
 
 
 def check_overlap(sandbox):

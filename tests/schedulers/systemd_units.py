@@ -38,11 +38,12 @@ def check(sandbox):
         run("systemd-analyze", "security", "--offline=yes", f"--threshold={MAX_EXPOSURE}", service)
     run("systemd-sysusers", "--dry-run", UNITS / "sysusers.conf")
     check_verify(units / "sparkify-nightly.service")
+    check_time_of_attempts((units / "sparkify-nightly.service").read_text())
 
     if can_boot():
         check_boot(sandbox)
     else:
-        print("systemd: this machine lets no systemd run in namespaces, so the units are not run")
+        print("systemd: SKIPPED: the units are not run, because this machine does not let a systemd run in namespaces")
     commands = [arguments for service in services for arguments in exec_starts(service, sandbox.sparkify)]
     print(f"systemd: {len(services)} services and {len(timers)} timers are valid")
     return commands
@@ -66,6 +67,24 @@ def check_verify(service):
     service.write_text(wrong)
     run("systemd-analyze", "verify", "--man=no", service, exit_code=1)
     service.write_text(text)
+
+
+def check_time_of_attempts(service):
+    """Checks that attempts are counted for as long as all of them may take."""
+    limit, attempt, wait = (
+        span_seconds(re.search(rf"^{key}=(.+)$", service, re.MULTILINE).group(1))
+        for key in ("StartLimitIntervalSec", "TimeoutStartSec", "RestartSec")
+    )
+    attempts = int(re.search(r"^StartLimitBurst=(\d+)$", service, re.MULTILINE).group(1))
+    # At the next night the count must be over.
+    if not attempts * (attempt + wait) <= limit < 86_400:
+        raise CheckFailed(f"{attempts} attempts of {attempt} s are counted for {limit} s")
+
+
+def span_seconds(span):
+    """Returns the seconds of a time span as systemd understands it."""
+    microseconds = run("systemd-analyze", "timespan", span).stdout
+    return int(re.search(r"(?:μs|us|µs): (\d+)", microseconds).group(1)) // 1_000_000
 
 
 def exec_starts(service, binary):
