@@ -9,7 +9,7 @@ use crate::error::Result;
 /// Print a completion script for a shell
 ///
 /// With the script, the shell completes commands, flags and their values when Tab is pressed. It is for
-/// this version of sparkify: print it again after an update. A new shell reads it from:
+/// this version of sparkify: print it again after an update. A new shell reads it from (create the folder first):
 ///
 /// bash: ~/.local/share/bash-completion/completions/sparkify, if the package bash-completion is installed;
 /// otherwise source the file in ~/.bashrc.

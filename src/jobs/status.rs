@@ -279,7 +279,13 @@ mod tests {
         let report = job(Some(1), Some(1)).judge(future, now());
         assert_eq!(report.newest.unwrap().age_seconds, Some(0));
         assert_eq!(report.lag_seconds, Some(0));
-        assert!(report.is_event_in_future && report.stale.is_empty());
+        assert!(report.is_event_in_future);
+        assert_eq!(report.stale, [StaleReason::EventInFuture]);
+        // Clocks may differ, and without a limit nothing is stale.
+        let soon = || newest("2026-11-30T12:00:05Z", Some("2026-11-30T12:00:05.000Z"));
+        assert_eq!(job(Some(1), Some(1)).judge(soon(), now()).stale, []);
+        let future = newest("2026-11-30T12:00:05Z", Some("2030-01-01T00:00:00.000Z"));
+        assert_eq!(job(None, None).judge(future, now()).stale, []);
     }
 
     #[test]
