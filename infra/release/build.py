@@ -71,10 +71,11 @@ def build_packages(options: argparse.Namespace, scratch: Path) -> None:
         split_debug_symbols(binary, scratch / "sparkify", symbols)
         write_archive(options.out / f"{name}.debug.tar.gz", {symbols.name: symbols}, mtime())
         shutil.move(scratch / "sparkify", binary)
-    pack_wheel(unpacked, options.out)
-    shutil.copyfile(bill, options.out / f"{name}.cdx.json")
     licenses = scratch / "THIRD-PARTY-LICENSES"
     write_licenses(licenses, crates)
+    add_licenses(only(unpacked.glob("*.dist-info")), [ROOT / "LICENSE", licenses])
+    pack_wheel(unpacked, options.out)
+    shutil.copyfile(bill, options.out / f"{name}.cdx.json")
     files = {binary.name: binary, "sparkify.cdx.json": bill, licenses.name: licenses}
     write_archive(options.out / f"{name}.tar.gz", files | documents(binary, scratch), mtime())
     print_result(options.out, name, binary, is_linux)
@@ -96,6 +97,19 @@ def unpack_wheel(wheel: Path, scratch: Path) -> Path:
     """Unpacks a wheel, and returns its folder."""
     run([sys.executable, "-m", "wheel", "unpack", wheel, "--dest", scratch / "unpacked"])
     return only((scratch / "unpacked").iterdir())
+
+
+def add_licenses(dist_info: Path, licenses: list[Path]) -> None:
+    """Adds license files to a wheel, as PEP 639 wants them. They are outside the folder of pyproject.toml, which may not
+    name them."""
+    folder = dist_info / "licenses"
+    folder.mkdir(exist_ok=True)
+    metadata = dist_info / "METADATA"
+    head, separator, description = metadata.read_text().partition("\n\n")
+    for path in licenses:
+        shutil.copyfile(path, folder / path.name)
+        head += f"\nLicense-File: {path.name}"
+    metadata.write_text(head + separator + description)
 
 
 def pack_wheel(unpacked: Path, out: Path) -> None:

@@ -52,6 +52,10 @@ def check_wheel(wheel: Path, scratch: Path) -> None:
     command = environment / "bin/sparkify"
     run([*pip, "install", "--no-index", wheel])
     check_sparkify([command], scratch / "star-of-the-wheel")
+    # Without --quiet, which would leave the list out.
+    installed = run([pip[0], "-m", "pip", "show", "--files", "sparkify"])
+    for name in ("LICENSE", "THIRD-PARTY-LICENSES"):
+        ensure(f"licenses/{name}" in installed, f"the wheel has no {name}")
     run([*pip, "uninstall", "--yes", "sparkify"])
     ensure(not command.exists(), f"{command} is still there after pip uninstall")
     print(f"{wheel.name}: installed, run and uninstalled")
