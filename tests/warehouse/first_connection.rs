@@ -187,7 +187,7 @@ fn lock_timeout_ends_the_load() {
     let started = Instant::now();
     let mut command = warehouse.sparkify(&["load", "--from", "dataset", "--warehouse", &url]);
     CommandOutput::run(command.env("PGPASSWORD", SUPERUSER_PASSWORD))
-        .assert_failure(1, &["lock timeout (55P03)", "raise lock_timeout"]);
+        .assert_failure(4, &["lock timeout (55P03)", "raise lock_timeout"]);
     assert!(started.elapsed() < Duration::from_secs(10));
 }
 
