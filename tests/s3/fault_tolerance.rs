@@ -399,7 +399,7 @@ fn object_deleted_before_read_fails_the_run() {
         std::fs::remove_file(buckets.join("music/log_data/2018/2.json")).unwrap();
     }));
     CommandOutput::run(&mut run_command(&server)).assert_failure(
-        1,
+        4,
         &[
             "cannot read s3://music/log_data/2018/2.json",
             "NoSuchKey (HTTP 404)",
