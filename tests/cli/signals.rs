@@ -103,6 +103,10 @@ fn stopped_run_prints_its_failure_as_json() {
     assert_eq!(document["error"], message);
 }
 
+/// Waits in a shell until the run `$run` has begun to write.
+const WAIT_FOR_STAGING: &str =
+    "while [ ! -e .dataset.sparkify-staging ] && kill -0 $run; do sleep 0.01; done";
+
 /// Wrappers such as `timeout` send the same signal twice.
 #[test]
 fn repeated_signal_does_not_cut_the_cleanup_short() {
@@ -110,7 +114,7 @@ fn repeated_signal_does_not_cut_the_cleanup_short() {
     let input = generate_data(&sandbox, "input", 200_000, 1);
     let arguments = run_args(&input.songs, &input.logs, "dataset");
     let script = format!(
-        "{} {} & run=$!; sleep 0.2; kill -TERM $run; sleep 0.003; kill -TERM $run; wait $run",
+        "{} {} & run=$!; {WAIT_FOR_STAGING}; kill -TERM $run; sleep 0.003; kill -TERM $run; wait $run",
         testkit::cli::command::sparkify_path(),
         arguments.join(" ")
     );
@@ -130,7 +134,7 @@ fn ignored_signal_stays_ignored() {
     let input = generate_data(&sandbox, "input", 200_000, 1);
     let arguments = run_args(&input.songs, &input.logs, "dataset");
     let script = format!(
-        "trap '' INT; {} {} & run=$!; sleep 0.2; kill -INT $run; wait $run",
+        "trap '' INT; {} {} & run=$!; {WAIT_FOR_STAGING}; kill -INT $run; wait $run",
         testkit::cli::command::sparkify_path(),
         arguments.join(" ")
     );
@@ -146,7 +150,9 @@ fn signal_ends_generate_and_names_its_folder() {
     let sandbox = Sandbox::new();
     let mut command = sandbox.command(&["generate", "--quiet", "--events=50000000", "--out=data"]);
     let (outcome, output) = stop_command(&mut command, Signal::INT, || {
-        sleep(Duration::from_millis(300));
+        while !sandbox.path("data/log_data").exists() {
+            sleep(Duration::from_millis(5));
+        }
     });
     assert_eq!(outcome, StopOutcome::Stopped);
     let message = "stopped by SIGINT: the data in data is incomplete: remove it";

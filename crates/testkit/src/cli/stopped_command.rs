@@ -10,7 +10,7 @@ pub use rustix::process::Signal;
 use crate::cli::output::{CommandOutput, assert_error_line, wait_for_output};
 
 /// The timeout of a command after the signal. It ends within a second, unless the machine is under load.
-const STOP_TIMEOUT: Duration = Duration::from_secs(2);
+const STOP_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The signals that a command handles.
 pub const STOP_SIGNALS: [Signal; 2] = [Signal::INT, Signal::TERM];
