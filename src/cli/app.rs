@@ -87,7 +87,7 @@ pub fn main() -> ExitCode {
         handle_signals();
         run_command(cli.command)
     });
-    // Not released, because nobody prints after this.
+    // It is never released, because no other line may follow.
     std::mem::forget(lock_last_line());
     match result {
         Ok(code) => code,

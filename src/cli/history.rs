@@ -4,10 +4,10 @@ use super::args::location::location_parser;
 use super::args::s3::S3Args;
 use super::args::warehouse::WarehouseArgs;
 use super::help;
+use super::history_source::{HistoryWords, history_source};
 use super::progress::TerminalProgress;
 use super::render::history::history_table;
 use super::stdout::{print, print_json, report_failure};
-use super::usage_error::no_effect;
 use crate::error::Result;
 use crate::jobs::{History, HistoryJob, HistorySource};
 use crate::storage::Location;
@@ -52,26 +52,14 @@ pub(super) fn main(args: HistoryArgs) -> Result<()> {
 
 fn history(args: HistoryArgs) -> Result<()> {
     let progress = TerminalProgress::new(true);
+    let words = HistoryWords {
+        does: "lists",
+        to_do: "list",
+        result: "history",
+    };
     let job = HistoryJob {
         limit: args.limit,
-        source: match args.from {
-            Some(out) => {
-                if let Some(flag) = args.warehouse.first_flag() {
-                    return Err(no_effect(flag, "--from lists the runs at an output")
-                        .with_hint("leave out --from to list the loads of the warehouse"));
-                }
-                args.s3.ensure_used([&out], "--from is not in S3")?;
-                HistorySource::Output {
-                    out,
-                    s3: args.s3.to_options(),
-                }
-            }
-            None => {
-                args.s3.ensure_used([], "the history is not in S3")?;
-                let warehouse = args.warehouse.resolve(None, &progress)?.require()?;
-                HistorySource::Warehouse(warehouse.connection)
-            }
-        },
+        source: history_source(args.from, &args.warehouse, &args.s3, words, &progress)?,
     };
     let history = job.execute(&progress)?;
     let place = match &job.source {

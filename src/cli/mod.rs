@@ -14,6 +14,7 @@ mod create_tables;
 mod generate;
 mod help;
 mod history;
+mod history_source;
 mod json_log;
 mod load;
 mod logging;

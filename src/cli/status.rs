@@ -7,10 +7,10 @@ use super::args::location::location_parser;
 use super::args::s3::S3Args;
 use super::args::warehouse::WarehouseArgs;
 use super::help;
+use super::history_source::{HistoryWords, history_source};
 use super::progress::TerminalProgress;
 use super::render::status::status_line;
 use super::stdout::{print, print_json, report_failure};
-use super::usage_error::no_effect;
 use crate::error::Result;
 use crate::jobs::{HistorySource, StatusJob};
 use crate::storage::Location;
@@ -69,24 +69,12 @@ pub(super) fn main(args: StatusArgs) -> Result<ExitCode> {
 
 fn status(args: StatusArgs) -> Result<ExitCode> {
     let progress = TerminalProgress::new(true);
-    let source = match args.from {
-        Some(out) => {
-            if let Some(flag) = args.warehouse.first_flag() {
-                return Err(no_effect(flag, "--from examines the runs at an output")
-                    .with_hint("leave out --from to examine the loads of the warehouse"));
-            }
-            args.s3.ensure_used([&out], "--from is not in S3")?;
-            HistorySource::Output {
-                out,
-                s3: args.s3.to_options(),
-            }
-        }
-        None => {
-            args.s3.ensure_used([], "the status is not in S3")?;
-            let warehouse = args.warehouse.resolve(None, &progress)?.require()?;
-            HistorySource::Warehouse(warehouse.connection)
-        }
+    let words = HistoryWords {
+        does: "examines",
+        to_do: "examine",
+        result: "status",
     };
+    let source = history_source(args.from, &args.warehouse, &args.s3, words, &progress)?;
     let job = StatusJob {
         source,
         max_age: args.max_age,

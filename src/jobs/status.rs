@@ -131,7 +131,7 @@ impl StatusJob {
             let time = DateTime::parse_from_rfc3339(time).ok()?;
             Some(now.signed_duration_since(time))
         };
-        // Clocks differ, and a time in the future is no age.
+        // Clocks differ, and a time in the future has no age.
         let positive_seconds =
             |age: chrono::Duration| u64::try_from(age.num_seconds()).unwrap_or_default();
         // An unknown age may be any.

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::monitoring::{HttpTarget, LineageOptions, LineageTarget, MonitoringOptions, ParentRun};
 use crate::observer::Observer;
 
-/// Who is told how a run or a load went. A dry run is told to nobody.
+/// Where the end of a run or a load is reported. A dry run reports nothing.
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Monitoring")]
 pub(crate) struct MonitoringArgs {

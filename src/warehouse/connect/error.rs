@@ -42,11 +42,11 @@ impl ErrorClass {
         })
     }
 
-    /// Returns true if the same command can succeed later.
-    pub fn is_temporary(self) -> bool {
+    /// Returns the error of this class, which says whether the same command can succeed later.
+    pub(crate) fn mark(self, error: Error) -> Error {
         match self {
-            Self::Conflict | Self::ConnectionLost | Self::StorageBusy => true,
-            Self::UnknownHost | Self::Fatal => false,
+            Self::Conflict | Self::ConnectionLost | Self::StorageBusy => error.temporary(),
+            Self::UnknownHost | Self::Fatal => error,
         }
     }
 }
@@ -103,10 +103,10 @@ pub fn statement_error(error: postgres::Error) -> StatementError {
     let explained_error = explained.error.caused_by(error);
     StatementError {
         class: explained.class,
-        error: match explained.class.is_temporary() || passes {
+        error: explained.class.mark(match passes {
             true => explained_error.temporary(),
             false => explained_error,
-        },
+        }),
     }
 }
 

@@ -56,10 +56,7 @@ impl WarehouseSession {
         let notices = Notices::default();
         let (client, tls) =
             server_search::connect(connection, &notices).map_err(|failure| StatementError {
-                error: match failure.class.is_temporary() {
-                    true => failure.error.temporary(),
-                    false => failure.error,
-                },
+                error: failure.class.mark(failure.error),
                 ..failure
             })?;
         let mut session = Self {

@@ -85,10 +85,7 @@ impl WarehouseLoad<'_> {
             self.warehouse.connection
         ))
         .with_source(failure.error);
-        let error = match failure.class.is_temporary() {
-            true => error.temporary(),
-            false => error,
-        };
+        let error = failure.class.mark(error);
         let repeat = source.how_to_repeat();
         if let ErrorKind::Stopped(_) = error.kind() {
             return error.describe_stop(match state.is_commit_sent {
