@@ -114,7 +114,7 @@ fn repeated_signal_does_not_cut_the_cleanup_short() {
     let input = generate_data(&sandbox, "input", 200_000, 1);
     let arguments = run_args(&input.songs, &input.logs, "dataset");
     let script = format!(
-        "{} {} & run=$!; {WAIT_FOR_STAGING}; kill -TERM $run; sleep 0.003; kill -TERM $run; wait $run",
+        "{} {} & run=$!; {WAIT_FOR_STAGING}; kill -TERM $run; sleep 0.003; kill -TERM $run 2>/dev/null; wait $run",
         testkit::cli::command::sparkify_path(),
         arguments.join(" ")
     );
