@@ -32,6 +32,8 @@
 mod aws;
 mod bench;
 pub mod cli;
+#[cfg(feature = "cloud")]
+mod cloud;
 pub mod config;
 mod dataset_check;
 mod decode;

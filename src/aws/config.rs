@@ -27,11 +27,11 @@ pub(crate) struct AwsConfig {
     pub proxies: Arc<Proxies>,
 }
 
-/// Loads the AWS configuration. Command-line flags take precedence.
+/// Loads the AWS configuration for a service, which errors name. Command-line flags take precedence.
 ///
 /// # Errors
 /// Returns an error if a variable, the CA bundle or a proxy is invalid, or if the profile of a flag does not exist.
-pub(crate) async fn load_config(options: &AwsOptions) -> Result<AwsConfig> {
+pub(crate) async fn load_config(options: &AwsOptions, service: &str) -> Result<AwsConfig> {
     ensure_text_variables()?;
     let profile = AwsProfile::load(options).await;
     let proxies = Arc::new(Proxies::from_env()?);
@@ -52,7 +52,7 @@ pub(crate) async fn load_config(options: &AwsOptions) -> Result<AwsConfig> {
         loader = loader.region(region.clone());
     }
     if let Some(name) = &options.profile {
-        profile.ensure_exists()?;
+        profile.ensure_exists(service)?;
         let credentials = profile_credentials(name, region, &http_client);
         loader = loader.profile_name(name).credentials_provider(credentials);
     }

@@ -32,7 +32,7 @@ pub(super) fn profile_credentials(
         .or_else("Ec2InstanceMetadata", instance.build())
 }
 
-/// Loads the credentials once before the first request, because without them every request would fail.
+/// Loads the credentials once before the first request to a service, because without them every request would fail.
 ///
 /// # Errors
 /// Returns an error if there are no credentials, or if they cannot be sent in a header.
@@ -40,36 +40,38 @@ pub(crate) async fn check_credentials(
     options: &AwsOptions,
     config: &SdkConfig,
     profile: &AwsProfile,
+    service: &str,
 ) -> Result<()> {
     let Some(provider) = config.credentials_provider() else {
         return Ok(());
     };
     let e = match provider.provide_credentials().await {
         Ok(credentials) => {
-            return check_header_safe(credentials.access_key_id(), credentials.session_token());
+            let (key_id, token) = (credentials.access_key_id(), credentials.session_token());
+            return check_header_safe(key_id, token, service);
         }
         Err(e) => e,
     };
     let is_named = options.profile.is_none() && profile.name() != "default";
     if is_named {
-        profile.ensure_exists()?;
+        profile.ensure_exists(service)?;
     }
     let cause = strip_stderr(root_cause(&e));
-    Err(Error::failed("cannot use S3")
+    Err(Error::failed(format!("cannot use {service}"))
         .with_reason(no_credentials_reason(&cause, profile.sso_profile()))
         .with_hint(no_credentials_hint(&cause, profile.sso_profile())))
 }
 
 /// Checks that access key ID and session token can be sent in headers. The client would panic on other
 /// characters.
-fn check_header_safe(access_key_id: &str, token: Option<&str>) -> Result<()> {
+fn check_header_safe(access_key_id: &str, token: Option<&str>, service: &str) -> Result<()> {
     let is_printable = |text: &str| text.bytes().all(|b| b.is_ascii_graphic());
     let unsafe_field = match (is_printable(access_key_id), token.is_none_or(is_printable)) {
         (true, true) => return Ok(()),
         (false, _) => "the access key ID",
         (true, false) => "the session token",
     };
-    Err(Error::failed("cannot use S3")
+    Err(Error::failed(format!("cannot use {service}"))
         .with_reason(format!(
             "{unsafe_field} contains a line break or another invalid character"
         ))

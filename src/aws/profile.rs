@@ -53,14 +53,14 @@ impl AwsProfile {
         format!("{key} of profile '{}' in {file}", self.name)
     }
 
-    /// Returns an error if the profile does not exist.
+    /// Returns an error if the profile does not exist, so that a service cannot be used.
     ///
     /// # Errors
     /// Returns an error that names the profile.
-    pub(crate) fn ensure_exists(&self) -> Result<()> {
+    pub(crate) fn ensure_exists(&self, service: &str) -> Result<()> {
         match &self.profiles {
             Some(profiles) if profiles.get_profile(&self.name).is_none() => {
-                Err(Error::failed("cannot use S3")
+                Err(Error::failed(format!("cannot use {service}"))
                     .with_reason(format!("profile '{}' not found", self.name))
                     .with_hint("check --profile or AWS_PROFILE, and ~/.aws/config"))
             }

@@ -1,6 +1,7 @@
 //! What several test suites, the benches and the fuzz target share. Nothing here knows the library that is
 //! tested: it works on bytes, files, sockets and the built binary.
 //!
+//! - [`aws_api`]: a server in this process that answers as the APIs of AWS other than S3 do
 //! - [`cli`]: runs the binary in a sandbox, and asserts on its exit code, stdout and stderr
 //! - [`dataset`]: reads a dataset from a directory or a bucket, and compares it
 //! - [`dir_contents`]: the files of a directory
@@ -12,6 +13,7 @@
 //! - [`postgres_server`]: PostgreSQL servers that end with the test process
 //! - [`redshift_simulator`]: the rules of Redshift in front of such a PostgreSQL server
 
+pub mod aws_api;
 pub mod cli;
 pub mod dataset;
 pub mod dir_contents;

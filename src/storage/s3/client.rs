@@ -83,7 +83,7 @@ impl S3Client {
             e.with_hint("lower --requests, or raise the limit, for example with ulimit -n 4096")
         })?;
         let runtime = AwsRuntime::start("s3").map_err(|e| config_error(&e))?;
-        let config = runtime.block_on(load_config(&options.aws))?;
+        let config = runtime.block_on(load_config(&options.aws, "S3"))?;
         let max_attempts = max_attempts(&config.profile)?;
         let custom_endpoint = custom_endpoint(&options.aws, &config.sdk)?;
         let configured_region = config.sdk.region().filter(|region| is_non_empty(region));
@@ -135,6 +135,7 @@ impl S3Client {
                 &options.aws,
                 &config.sdk,
                 &config.profile,
+                "S3",
             ))?;
         }
         let hints = ErrorHints {
