@@ -5,6 +5,7 @@ of a policy that this module does not know raises `Unsupported`: a test must not
 """
 
 import fnmatch
+import functools
 import ipaddress
 import re
 from dataclasses import dataclass, field
@@ -77,8 +78,14 @@ def statement_applies(statement, request):
 def matches_action(statement, action):
     """Names of actions are compared without regard to case."""
     if "NotAction" in statement:
-        return not any(matches_wildcards(p.lower(), action.lower()) for p in as_list(statement["NotAction"]))
-    return any(matches_wildcards(p.lower(), action.lower()) for p in as_list(statement["Action"]))
+        return not matches_any_action(tuple(as_list(statement["NotAction"])), action)
+    return matches_any_action(tuple(as_list(statement["Action"])), action)
+
+
+# A test asks for every action of every service, on a few resources each.
+@functools.lru_cache(maxsize=1 << 17)
+def matches_any_action(patterns, action):
+    return any(matches_wildcards(pattern.lower(), action.lower()) for pattern in patterns)
 
 
 def matches_resource(statement, resource):
