@@ -6,12 +6,14 @@ use std::path::Path;
 use std::process::Command;
 
 /// What decides the content of the binary. Changes of other files do not make a build `-dirty`.
-const SOURCES: [&str; 6] = [
+const SOURCES: [&str; 8] = [
     "Cargo.lock",
     "Cargo.toml",
     "build.rs",
+    "infra/warehouse.yaml",
     "rust-toolchain.toml",
     "sql/analytics",
+    "sql/operations",
     "src",
 ];
 

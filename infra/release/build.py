@@ -125,7 +125,7 @@ def documents(binary: Path, scratch: Path) -> dict[str, Path]:
     files |= {name: ROOT / name for name in ("README.md", "LICENSE", "CHANGELOG.md")}
     # The README links to the documents, and they link to the examples and the SQL.
     files |= {f"docs/{path.name}": path for path in (ROOT / "docs").glob("*.md")}
-    files |= {name: ROOT / name for name in committed_files("examples", "sql")}
+    files |= {name: ROOT / name for name in committed_files("examples", "infra/policies", "infra/warehouse.yaml", "sql")}
     for shell, name in COMPLETIONS.items():
         path = scratch / name
         path.write_text(run([binary, "completions", shell]))
