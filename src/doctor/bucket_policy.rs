@@ -1,7 +1,7 @@
 //! Finds the statements of a bucket policy that break COPY of Parquet, which reads by presigned URLs that are up to an hour
 //! old (Amazon Simple Storage Service User Guide, "Amazon S3 Signature Version 4 Authentication Specific Policy Keys").
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::check::Outcome;
 use crate::storage::s3::{BucketPolicy, S3Client};
@@ -207,7 +207,7 @@ fn matches_pattern(pattern: &str, text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Map, json};
 
     use super::*;
     use crate::doctor::CheckStatus;

@@ -148,7 +148,7 @@ fn check_conditions(probe: &mut ProbeObjects) -> Result<Outcome> {
     let other = ObjectVersion::ETag(OTHER_ETAG.into());
     let [_, contents] = CONTENTS;
     let store = probe.store_for(PROBE);
-    let mut put = |mode| store.put(PROBE, contents.to_vec(), mode);
+    let put = |mode| store.put(PROBE, contents.to_vec(), mode);
     let failed = |what: &str| {
         Outcome::failed(
             what,

@@ -160,11 +160,11 @@ impl ServerProbe<'_> {
 
     fn describe_certificate(self, certificate: &X509) -> PresentedCertificate {
         let mut names = certificate.subject_name().entries_by_nid(Nid::COMMONNAME);
-        let name = names.next().and_then(|entry| entry.data().as_utf8().ok());
+        let name = names.next().and_then(|entry| entry.data().to_string().ok());
         let now = Asn1Time::days_from_now(0);
         let left = now.and_then(|now| now.diff(certificate.not_after()));
         PresentedCertificate {
-            name: name.map(|name| name.to_string()),
+            name,
             days_left: left.map_or(i32::MAX, |left| match left.secs < 0 {
                 true => left.days - 1,
                 false => left.days,
