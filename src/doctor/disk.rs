@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 /// The least room for reports, rejects and the spooled files of a small run.
 const MIN_FREE_BYTES: u64 = 100_000_000;
 
-/// Parquet parts take between a tenth and a fifth of uncompressed JSON.
+/// The output of generated input takes 11 % of its uncompressed JSON.
 const LEAST_OUTPUT_SHARE: u64 = 10;
 
 /// The folders whose disks must have room.

@@ -177,3 +177,26 @@ fn judge_certificate(certificate: &PresentedCertificate) -> Outcome {
         _ => Outcome::ok(format!("{certificate}, expires in {days_left} days")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::CheckStatus;
+
+    #[test]
+    fn certificates_are_renewed_in_time() {
+        for (days_left, expected) in [
+            (-1, CheckStatus::Warning),
+            (0, CheckStatus::Warning),
+            (29, CheckStatus::Warning),
+            (30, CheckStatus::Ok),
+        ] {
+            let outcome = judge_certificate(&PresentedCertificate {
+                name: None,
+                days_left,
+                is_verified: true,
+            });
+            assert_eq!(outcome.status, expected, "{days_left}");
+        }
+    }
+}
