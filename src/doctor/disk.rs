@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use super::check::Outcome;
 use super::check_id::CheckId;
 use super::checkup::Checkup;
-use super::output::existing_ancestor;
 use crate::error::{Error, Result};
 
 /// The least room for reports, rejects and the spooled files of a small run.
@@ -66,10 +65,17 @@ pub(crate) fn check_disk(checkup: &mut Checkup<'_>, needs: &DiskNeeds<'_>) -> Re
     Ok(())
 }
 
-fn free_bytes(folder: &PathBuf) -> Result<u64> {
+fn free_bytes(folder: &Path) -> Result<u64> {
     let disk = rustix::fs::statvfs(folder)
         .map_err(|e| Error::io("cannot examine the disk of", folder, e.into()))?;
     Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+/// Returns the folder itself, or the closest one above it that exists.
+pub(super) fn existing_ancestor(folder: &Path) -> PathBuf {
+    let mut ancestors = folder.ancestors();
+    let existing = ancestors.find(|ancestor| ancestor.exists());
+    existing.unwrap_or(folder).to_owned()
 }
 
 /// Describes a number of bytes in decimal units.

@@ -8,6 +8,8 @@
 //! - `cluster_host` takes the host name of a cluster apart. `bucket_policy`, `cluster_role` and `role_reads` ask whether
 //!   the COPY of a load can read the output.
 
+#[cfg(feature = "cloud")]
+mod attached_roles;
 mod aws_identity;
 mod bucket_policy;
 mod check;

@@ -1,11 +1,12 @@
 //! Checks that the output can be written, as publishing a run needs it.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::check::Outcome;
 use super::check_id::CheckId;
 use super::checkup::Checkup;
+use super::disk::existing_ancestor;
 use super::input::S3_NEEDS;
 use super::probe_objects::ProbeObjects;
 use crate::error::{Error, Result};
@@ -204,11 +205,4 @@ pub(crate) fn check_local_output(
         Ok(Outcome::ok(format!("{} can be written", folder.display())))
     })?;
     Ok(())
-}
-
-/// Returns the folder itself, or the closest one above it that exists.
-pub(super) fn existing_ancestor(folder: &Path) -> PathBuf {
-    let mut ancestors = folder.ancestors();
-    let existing = ancestors.find(|ancestor| ancestor.exists());
-    existing.unwrap_or(folder).to_owned()
 }

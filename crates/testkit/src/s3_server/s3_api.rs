@@ -19,7 +19,6 @@ use crate::s3_server::bucket_dir::{BucketDir, ObjectMeta};
 use crate::s3_server::listing;
 use crate::s3_server::pending_uploads::PendingUploadRegistry;
 use crate::s3_server::policy::Policy;
-use crate::s3_server::server::REGION;
 
 /// The S3 API over a local directory.
 pub struct S3Api {
@@ -34,6 +33,8 @@ pub struct S3Api {
     pub policy: Option<Policy>,
     /// Whether listings have no encoded keys.
     pub ignores_encoding_type: bool,
+    /// The region of all buckets.
+    pub region: &'static str,
     /// The policy of all buckets.
     pub bucket_policy: Option<String>,
     /// Serializes conditional writes.
@@ -334,7 +335,7 @@ impl S3 for S3Api {
         req: S3Request<HeadBucketInput>,
     ) -> OperationResult<HeadBucketOutput> {
         let mut response = self.file_system.head_bucket(req).await?;
-        response.output.bucket_region = Some(REGION.to_owned());
+        response.output.bucket_region = Some(self.region.to_owned());
         Ok(response)
     }
 
