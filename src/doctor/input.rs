@@ -59,7 +59,8 @@ pub(crate) fn check_input(
     Ok(survey.map(|survey| survey.bytes()))
 }
 
-/// Checks the JSONPaths file of the configuration file, which only the engine inside Redshift uses.
+/// Checks the JSONPaths file of the configuration file. Only the engine inside Redshift reads it, so that a file that cannot
+/// be used is a warning.
 ///
 /// # Errors
 /// Returns an error if the checkup is to stop.
@@ -69,10 +70,17 @@ pub(crate) fn check_log_jsonpaths(
     location: &Location,
 ) -> Result<()> {
     checkup.check(CheckId::LogJsonpath, needs_of([location]), || {
-        GivenJsonPaths::read(stores, location, record_schema(RecordKind::Log))?;
-        Ok(Outcome::ok(format!(
-            "{location} has a path for each key of the logs"
-        )))
+        let read = GivenJsonPaths::read(stores, location, record_schema(RecordKind::Log));
+        Ok(match read {
+            Ok(_) => Outcome::ok(format!("{location} has a path for each key of the logs")),
+            Err(error) => Outcome::warning(
+                format!(
+                    "{}, which sparkify run --engine redshift needs",
+                    error.description()
+                ),
+                error.hint().unwrap_or_default(),
+            ),
+        })
     })?;
     Ok(())
 }

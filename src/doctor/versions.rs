@@ -28,7 +28,7 @@ pub(crate) fn check_versions(checkup: &mut Checkup<'_>) -> Result<()> {
         );
         let (cores, decoder) = (available_cores(), instruction_set());
         Ok(Outcome::ok(format!(
-            "sparkify {version} for {target} {cloud}; {cores} cores, decoder {decoder}{release}"
+            "sparkify {version} for {target} {cloud}; cores: {cores}, decoder: {decoder}{release}"
         )))
     })?;
     Ok(())
