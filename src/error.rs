@@ -168,6 +168,23 @@ impl Error {
         self
     }
 
+    /// Returns what failed and why, without the hint, on one line.
+    pub fn description(&self) -> String {
+        let Self {
+            message, reason, ..
+        } = self;
+        let line = match reason {
+            Some(reason) => format!("{message}: {reason}"),
+            None => message.clone(),
+        };
+        to_one_line(&line)
+    }
+
+    /// Returns what to do next, on one line, if that is known.
+    pub fn hint(&self) -> Option<String> {
+        self.hint.as_deref().map(to_one_line)
+    }
+
     /// Returns the kind of the error.
     pub fn kind(&self) -> ErrorKind {
         self.kind
@@ -187,16 +204,17 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut line = self.message.clone();
-        for (separator, part) in [(": ", &self.reason), ("; ", &self.hint)] {
-            if let Some(part) = part {
-                line.push_str(separator);
-                line.push_str(part);
-            }
+        f.write_str(&self.description())?;
+        match self.hint() {
+            Some(hint) => write!(f, "; {hint}"),
+            None => Ok(()),
         }
-        // Names and reasons may come from outside. They must neither add lines nor control the terminal.
-        f.write_str(&line.replace(char::is_control, " "))
     }
+}
+
+/// Names and reasons may come from outside. They must neither add lines nor control the terminal.
+fn to_one_line(text: &str) -> String {
+    text.replace(char::is_control, " ")
 }
 
 impl std::error::Error for Error {

@@ -37,6 +37,7 @@ mod cloud;
 pub mod config;
 mod dataset_check;
 mod decode;
+mod doctor;
 pub mod error;
 pub mod generate;
 mod input;

@@ -1,6 +1,7 @@
 //! What [jobs](crate::jobs) report: what was read, written, loaded, removed and found.
 
 pub use crate::dataset_check::CheckReport;
+pub use crate::doctor::{CheckId, CheckResult, CheckStatus};
 pub use crate::output::clean::{CleanPlan, RunEntry, RunState};
 pub use crate::output::reject_groups::{
     RejectCounts, RejectExample, RejectGroup, RejectGroupKey, RejectsReport,

@@ -12,8 +12,8 @@ use super::signals::{handle_signals, lock_last_line};
 use super::usage_error::print_usage_error;
 use super::version::long_version;
 use super::{
-    bench, check, clean, completions, create_tables, generate, help, history, load, man, query,
-    rejects, replay, run, schema, status,
+    bench, check, clean, completions, create_tables, doctor, generate, help, history, load, man,
+    query, rejects, replay, run, schema, status,
 };
 use crate::error::Result;
 
@@ -44,6 +44,7 @@ const EXAMPLES: &str = r"Examples:
     --warehouse postgres://etl@localhost/music
   sparkify history --warehouse postgres://etl@localhost/music
   sparkify status --max-age 26h --warehouse postgres://etl@localhost/music
+  sparkify doctor --config dwh.cfg --out s3://bucket/star
   sparkify rejects warehouse
   sparkify replay --from warehouse --edited fixed.jsonl --out replayed
   sparkify query top-songs --since 2018-11-01 --until 2018-12-01 \
@@ -63,6 +64,7 @@ enum Command {
     Load(load::LoadArgs),
     History(history::HistoryArgs),
     Status(status::StatusArgs),
+    Doctor(doctor::DoctorArgs),
     Rejects(rejects::RejectsArgs),
     Replay(replay::ReplayArgs),
     Query(query::QueryArgs),
@@ -106,6 +108,8 @@ fn run_command(command: Command) -> Result<ExitCode> {
         Command::History(args) => history::main(args),
         // Stale data are a result, and not a failure of the command.
         Command::Status(args) => return status::main(args),
+        // So are findings.
+        Command::Doctor(args) => return doctor::main(args),
         Command::Rejects(args) => rejects::main(args),
         Command::Replay(args) => replay::main(args),
         Command::Query(args) => query::main(args),

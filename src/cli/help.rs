@@ -19,6 +19,14 @@ pub(super) fn with_stale_exit_code(examples: &str) -> String {
     )
 }
 
+/// Returns the end of the long help of a command that makes checks.
+pub(super) fn with_finding_exit_code(examples: &str) -> String {
+    format!(
+        "{examples}\n\nExit codes: 0 done, 1 a check failed, 2 wrong usage, 130 or 143 stopped by a\n\
+         signal."
+    )
+}
+
 /// Returns the end of the long help of a command that may fail because of too many rejects.
 pub(super) fn with_all_exit_codes(examples: &str) -> String {
     format!(

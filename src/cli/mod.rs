@@ -11,6 +11,7 @@ mod clean;
 mod completions;
 mod console;
 mod create_tables;
+mod doctor;
 mod generate;
 mod help;
 mod history;

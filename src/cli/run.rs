@@ -1,7 +1,7 @@
 //! `sparkify run`: builds a dataset from songs and logs, and loads it into a warehouse.
 
 use super::args::engine::EngineArgs;
-use super::args::location::{IncludeArgs, location_parser};
+use super::args::location::{IncludeArgs, location_in_file, location_parser};
 use super::args::monitoring::MonitoringArgs;
 use super::args::s3::{EncryptionArgs, InputEncryptionArgs, S3Args};
 use super::args::warehouse::{IamRoleArgs, WarehouseArgs};
@@ -270,9 +270,5 @@ fn resolve_input(
         return Err(Error::usage(format!("{flag} is missing"))
             .with_reason(format!("{path} has no {key} in [S3]")));
     };
-    let location = Location::parse(value.value.as_ref()).map_err(|reason| {
-        let source = file.source(value);
-        Error::usage(format!("cannot use {key} in {source}")).with_reason(reason)
-    })?;
-    Ok(include.to_input(vec![location]))
+    Ok(include.to_input(vec![location_in_file(file, key, value)?]))
 }

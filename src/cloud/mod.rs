@@ -5,3 +5,6 @@
 
 mod clients;
 mod error;
+
+pub(crate) use clients::CloudClients;
+pub(crate) use error::{CloudError, RequestContext};

@@ -12,6 +12,7 @@
 //! | [`CleanJob`] | removes abandoned, failed and superseded runs | [`CleanPlan`](crate::report::CleanPlan) |
 //! | [`HistoryJob`] | lists the loads of a warehouse, or the runs at an output | [`History`] |
 //! | [`StatusJob`] | tells how old the newest load or run and the newest event are | [`StatusReport`] |
+//! | [`DoctorJob`] | checks every link of the chain from the input to the warehouse | [`DoctorReport`] |
 //! | [`RejectsJob`] | shows what a run rejected | [`RejectsReport`](crate::report::RejectsReport) |
 //! | [`QueryJob`] | runs a saved query in a warehouse | [`QueryAnswer`](crate::report::QueryAnswer) |
 //!
@@ -24,6 +25,7 @@
 mod check;
 mod clean;
 mod create_tables;
+mod doctor;
 mod history;
 mod load;
 mod load_target;
@@ -36,6 +38,7 @@ mod status;
 pub use check::CheckJob;
 pub use clean::CleanJob;
 pub use create_tables::{CreateTablesJob, TablesReport};
+pub use doctor::{DoctorJob, DoctorReport};
 pub use history::{History, HistoryJob, HistorySource};
 pub use load::LoadJob;
 pub use load_target::LoadTarget;

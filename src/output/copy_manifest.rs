@@ -13,7 +13,7 @@ pub(crate) struct CopyManifest {
 
 impl CopyManifest {
     /// Lists files by URL and length in bytes.
-    pub(super) fn new(files: impl Iterator<Item = (String, u64)>) -> Self {
+    pub(crate) fn new(files: impl Iterator<Item = (String, u64)>) -> Self {
         let entry = |(url, content_length)| ManifestEntry {
             url,
             mandatory: true,

@@ -27,6 +27,7 @@ mod staging_target;
 pub(crate) use self::parquet::check_chunk_positions;
 pub use self::parquet::{ParquetCompression, PartInfo, PartWriter};
 pub(crate) use self::parquet::{ParquetPartReader, StoredRowGroup};
+pub(crate) use copy_manifest::CopyManifest;
 pub use layout::OutputArrangement;
 pub(crate) use layout::{LATEST_FILE, REJECTS_DIR, REPORT_FILE, RunObject, manifest_key};
 pub(crate) use output_target::describe_target;

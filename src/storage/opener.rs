@@ -73,7 +73,11 @@ impl StoreOpener {
         Ok(self.s3_client()?.endpoint())
     }
 
-    fn s3_client(&self) -> Result<Arc<S3Client>> {
+    /// Returns the client of all S3 stores.
+    ///
+    /// # Errors
+    /// Returns an error if it cannot be configured.
+    pub(crate) fn s3_client(&self) -> Result<Arc<S3Client>> {
         let mut shared_client = self
             .s3_client
             .lock()

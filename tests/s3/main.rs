@@ -26,6 +26,7 @@ mod clean_command;
 mod customer_keys;
 mod dataset_query;
 mod directory_buckets;
+mod doctor;
 mod dry_run;
 mod error_messages;
 mod failed_runs;

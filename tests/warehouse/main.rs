@@ -14,6 +14,7 @@ mod password_leaks;
 mod pgpass;
 
 // Tests of sessions.
+mod doctor;
 mod login_errors;
 mod pgbouncer;
 mod statement_errors;

@@ -2,8 +2,10 @@
 
 use clap::builder::{OsStringValueParser, StringValueParser, TypedValueParser, ValueParser};
 
+use crate::error::{Error, Result};
 use crate::input::{Glob, InputSpec};
 use crate::storage::Location;
+use crate::warehouse::connect::config_file::{ConfigFile, ConfigValue};
 
 /// Parses a local path or an S3 URL.
 pub(crate) fn location_parser() -> ValueParser {
@@ -20,6 +22,21 @@ pub(crate) fn dir_parser() -> ValueParser {
             Location::S3 { .. } => Err("expected a local folder".to_owned()),
         })
         .into()
+}
+
+/// Parses the location that a configuration file has under `key`.
+///
+/// # Errors
+/// Returns an error that names the line if it is not a location.
+pub(crate) fn location_in_file(
+    file: &ConfigFile,
+    key: &str,
+    value: &ConfigValue,
+) -> Result<Location> {
+    Location::parse(value.value.as_ref()).map_err(|reason| {
+        let source = file.source(value);
+        Error::usage(format!("cannot use {key} in {source}")).with_reason(reason)
+    })
 }
 
 /// The input of a complete job: songs and logs.

@@ -3,6 +3,7 @@
 pub(super) mod check;
 pub(super) mod clean;
 pub(super) mod coverage;
+pub(super) mod doctor;
 pub(super) mod dry_run;
 pub(super) mod failure;
 pub(super) mod history;

@@ -5,6 +5,7 @@
 //! failed requests into messages. The configuration of AWS is in [`aws`](crate::aws).
 
 mod bucket_client;
+mod bucket_probe;
 mod client;
 mod customer_key;
 mod encoded_key;
@@ -19,6 +20,7 @@ mod put_object;
 mod store;
 
 pub use aws_sdk_s3::types::ServerSideEncryption as Encryption;
+pub(crate) use bucket_probe::{BucketHead, BucketPolicy};
 pub(crate) use client::S3Client;
 pub use customer_key::CustomerKey;
 pub(crate) use endpoint::S3Endpoint;

@@ -16,14 +16,18 @@ mod login_error_class;
 mod notices;
 mod parameter;
 mod pgpass;
+mod server_probe;
 mod server_search;
 mod service;
 pub(crate) mod session;
 mod settings;
 pub(crate) mod statement_log;
 pub(crate) mod target_session;
+mod time_limit;
 pub(crate) mod tls;
 mod tls_connector;
 mod tls_error;
 mod url;
 pub(crate) mod value_source;
+
+pub(crate) use server_probe::{PresentedCertificate, ServerProbe, TlsProbe};

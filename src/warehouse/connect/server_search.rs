@@ -1,9 +1,5 @@
 //! Connects to the first server of a warehouse that can be reached and that `target_session_attrs` accepts.
 
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
-use std::time::{Duration, Instant};
-
 use secrecy::ExposeSecret;
 
 use super::config::ConnectionConfig;
@@ -15,11 +11,7 @@ use super::hosts::HostConfig;
 use super::login_error_class::login_error_class;
 use super::notices::Notices;
 use super::target_session::TargetSession;
-use crate::error::Error;
-use crate::interrupt;
-
-/// How often a wait for a server checks whether the process is to stop.
-const STOP_CHECK_INTERVAL: Duration = Duration::from_millis(100);
+use super::time_limit::run_within;
 
 /// Why a server is not used.
 #[derive(Debug)]
@@ -136,13 +128,13 @@ fn connect_to_any_address(
     let timed_out =
         || ServerFailure::Skipped(explain_timeout(connection), ErrorClass::ConnectionLost);
     let failure = |error| host_failure(connection, host, error);
-    let methods = ConnectionMethods::load(connection, host)
-        .map_err(|error| ServerFailure::Refused(fatal(error)))?;
+    let refused = |error| ServerFailure::Refused(fatal(error));
+    let methods = ConnectionMethods::load(connection, host).map_err(refused)?;
     let name = host.host.clone();
     let configs = match (host.socket_dir(), host.address) {
         (None, None) => {
             let port = host.port;
-            let found = run_within(timeout, move || lookup(&name, port))?;
+            let found = run_within(timeout, move || lookup(&name, port)).map_err(refused)?;
             let mut addresses = found.ok_or_else(timed_out)?.map_err(failure)?;
             if connection.load_balance {
                 fastrand::shuffle(&mut addresses);
@@ -159,7 +151,7 @@ fn connect_to_any_address(
     let mut last_failure = None;
     for config in configs {
         let methods = methods.clone();
-        match run_within(timeout, move || methods.connect(&config))? {
+        match run_within(timeout, move || methods.connect(&config)).map_err(refused)? {
             None => last_failure = Some(timed_out()),
             Some(Ok(client)) => return Ok(client),
             Some(Err(error)) if error.permits_next_address() => last_failure = Some(failure(error)),
@@ -167,47 +159,6 @@ fn connect_to_any_address(
         }
     }
     Err(last_failure.unwrap_or_else(timed_out))
-}
-
-/// Runs work within a time limit, and returns `None` if it takes longer.
-///
-/// The driver limits the time of the TCP connection only, and would wait forever for a server that accepts the
-/// connection and does not answer. So a thread does the work, and is abandoned when the time is up.
-fn run_within<T: Send + 'static>(
-    limit: Option<Duration>,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<Option<T>, ServerFailure> {
-    let (sender, receiver) = mpsc::channel();
-    let thread = thread::Builder::new().name("connect".to_owned());
-    let started = thread.spawn(move || {
-        // If the receiver has timed out, this drops the client and closes the connection.
-        drop(sender.send(work()));
-    });
-    started.map_err(|error| {
-        ServerFailure::Refused(fatal(
-            Error::failed("cannot start a thread").with_source(error),
-        ))
-    })?;
-    let deadline = limit.map(|limit| Instant::now() + limit);
-    loop {
-        interrupt::ensure_running().map_err(|error| ServerFailure::Refused(fatal(error)))?;
-        let remaining = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let wait = remaining.map_or(STOP_CHECK_INTERVAL, |remaining| {
-            remaining.min(STOP_CHECK_INTERVAL)
-        });
-        match receiver.recv_timeout(wait) {
-            Ok(result) => return Ok(Some(result)),
-            Err(RecvTimeoutError::Timeout) if remaining.is_some_and(|time| time.is_zero()) => {
-                return Ok(None);
-            }
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => {
-                return Err(ServerFailure::Refused(fatal(Error::failed(
-                    "the thread that connects ended unexpectedly",
-                ))));
-            }
-        }
-    }
 }
 
 fn host_failure(

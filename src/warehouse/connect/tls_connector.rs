@@ -261,6 +261,26 @@ impl TlsConnector {
         self.negotiation
     }
 
+    /// Encrypts a connection that nobody uses afterwards, and returns the certificate of the server.
+    ///
+    /// # Errors
+    /// Returns an error if the handshake fails or the certificate is not accepted.
+    pub(super) fn handshake(
+        &self,
+        stream: std::net::TcpStream,
+    ) -> std::result::Result<Option<X509>, TlsError> {
+        let mut stream = self
+            .ssl()
+            .and_then(|ssl| openssl::ssl::SslStream::new(ssl, stream))
+            .map_err(TlsError::Setup)?;
+        if let Err(error) = stream.connect() {
+            let verified = stream.ssl().verify_result();
+            return Err(TlsError::from_handshake(error, verified));
+        }
+        self.check_peer(stream.ssl())?;
+        Ok(stream.ssl().peer_certificate())
+    }
+
     fn ssl(&self) -> std::result::Result<Ssl, ErrorStack> {
         // The host is compared with the certificate by the rules of libpq, which are not those of OpenSSL.
         self.connector

@@ -37,6 +37,8 @@ pub(crate) use history::{check_tables, loaded_before, loaded_runs};
 pub(crate) use lost_connection::Contact;
 pub(crate) use mode::LoadMode;
 pub(crate) use plan::{ParquetParams, parquet_copy_statements};
+pub(crate) use preflight::{ensure_tables_match, ensure_tables_not_emptied};
+pub(crate) use privileges::ensure_privileges;
 pub use report::LoadReport;
 pub(crate) use source::{LoadSource, StagedRows};
 pub(crate) use warehouse_load::WarehouseLoad;

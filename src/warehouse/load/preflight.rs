@@ -29,10 +29,7 @@ pub(super) fn ensure_mergeable(
         return Err(fatal(lost));
     }
     ensure_complete(&catalog)?;
-    match find_emptied_table(session)? {
-        None => Ok(()),
-        Some(emptied) => Err(fatal(emptied)),
-    }
+    ensure_tables_not_emptied(session)
 }
 
 /// Checks that the tables can be filled again by a full refresh, and returns those that it has to create.
@@ -67,6 +64,37 @@ fn read_matching_catalog(
     match schema_mismatch(&catalog) {
         None => Ok(catalog),
         Some(difference) => Err(fatal(difference)),
+    }
+}
+
+/// Checks that all tables are there and are those of this version, and returns what the catalog has of them. Needs no
+/// privileges on the tables.
+///
+/// # Errors
+/// Returns an error if a table is missing or does not match, or if a query fails.
+pub(crate) fn ensure_tables_match(
+    session: &mut WarehouseSession,
+) -> std::result::Result<Catalog, StatementError> {
+    let catalog = read_matching_catalog(session)?;
+    let is_complete = missing_tables(&catalog).is_empty();
+    // A table that is missing while others have rows must not be created again, if the user may know of the rows.
+    if !is_complete && let Ok(Some(lost)) = find_lost_table(session, &catalog) {
+        return Err(fatal(lost));
+    }
+    ensure_complete(&catalog)?;
+    Ok(catalog)
+}
+
+/// Checks that no table is empty whose rows others refer to. All tables must exist.
+///
+/// # Errors
+/// Returns an error if one is, or if a query fails.
+pub(crate) fn ensure_tables_not_emptied(
+    session: &mut WarehouseSession,
+) -> std::result::Result<(), StatementError> {
+    match find_emptied_table(session)? {
+        None => Ok(()),
+        Some(emptied) => Err(fatal(emptied)),
     }
 }
 

@@ -23,7 +23,7 @@ use crate::warehouse::sql::statement::Effect;
 ///
 /// # Errors
 /// Returns an error that names all missing privileges or the owner that a full refresh needs, or one if a query fails.
-pub(super) fn ensure_privileges(
+pub(crate) fn ensure_privileges(
     session: &mut WarehouseSession,
     mode: &LoadMode,
     catalog: &Catalog,

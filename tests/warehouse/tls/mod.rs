@@ -1,6 +1,6 @@
 //! TLS with a real PostgreSQL server, compared with psql.
 
-mod certificates;
+pub(crate) mod certificates;
 mod channel_binding;
 mod client_certificates;
 mod clients;
@@ -9,4 +9,4 @@ mod host_names;
 mod matrix;
 mod messages;
 mod negotiation;
-mod tls_server;
+pub(crate) mod tls_server;

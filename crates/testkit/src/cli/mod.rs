@@ -3,6 +3,7 @@
 //! A command is a [`std::process::Command`], so a test sets its arguments, environment and streams as usual.
 //! [`CommandOutput::run`](output::CommandOutput::run) runs it.
 
+pub mod checks;
 pub mod command;
 pub mod generated_data;
 pub mod mounts;

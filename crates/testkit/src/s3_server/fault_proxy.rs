@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
+use hyper::header::{HeaderValue, IF_MATCH, IF_NONE_MATCH};
 use hyper::{Method, Request, Response};
 use s3s::Body;
 use s3s::service::S3Service;
@@ -87,6 +88,20 @@ impl FaultProxy {
             Fault::LoseResponse => {
                 self.forward(request).await?;
                 Err(ConnectionClosed)
+            }
+            Fault::ResponseHeader(name, value) => {
+                let mut response = self.respond(request, in_flight).await?;
+                let value = HeaderValue::from_str(&value).unwrap();
+                response.headers_mut().insert(name, value);
+                Ok(response)
+            }
+            Fault::IgnoreConditions => {
+                // The signature covers the conditions.
+                request.extensions_mut().insert(UnverifiedSignature);
+                for condition in [IF_MATCH, IF_NONE_MATCH] {
+                    request.headers_mut().remove(condition);
+                }
+                self.respond(request, in_flight).await
             }
             Fault::Delay(time) => {
                 tokio::time::sleep(time).await;

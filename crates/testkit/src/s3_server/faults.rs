@@ -30,6 +30,10 @@ pub enum Fault {
     LoseResponse,
     /// The server responds correctly after a delay.
     Delay(Duration),
+    /// The server responds correctly, except for the value of this header.
+    ResponseHeader(&'static str, String),
+    /// The server ignores the conditions of the request, as servers without conditional writes do.
+    IgnoreConditions,
 }
 
 /// A fault to inject, and the fraction of the body after which it happens, where that applies.
@@ -50,6 +54,7 @@ pub struct FaultPlan {
     policy: Option<Policy>,
     ignores_encoding_type: bool,
     encrypted: Option<EncryptedPrefix>,
+    bucket_policy: Option<String>,
 }
 
 struct FaultRule {
@@ -145,6 +150,18 @@ impl FaultPlan {
     /// Returns the policy, if there is one.
     pub fn policy(&self) -> Option<&Policy> {
         self.policy.as_ref()
+    }
+
+    /// Gives all buckets this policy. Clients can read it, but nothing is denied because of it:
+    /// [`with_policy`](Self::with_policy) does that.
+    pub fn with_bucket_policy(mut self, document: &str) -> Self {
+        self.bucket_policy = Some(document.to_owned());
+        self
+    }
+
+    /// Returns the policy of the buckets, if they have one.
+    pub fn bucket_policy(&self) -> Option<&str> {
+        self.bucket_policy.as_deref()
     }
 
     /// Encrypts the objects of a bucket below a prefix with a customer-provided key.

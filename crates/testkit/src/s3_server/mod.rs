@@ -12,7 +12,7 @@
 //! what requests may do; without one any signed request may do anything, except for deletes that a
 //! [fault plan](faults::FaultPlan::deny_delete) denies.
 //!
-//! It does not simulate: regions and redirects (they are injected as errors), versions of objects, encryption with keys
+//! It does not simulate: regions and redirects (they are injected as errors), bucket policies that deny something, versions of objects, encryption with keys
 //! of KMS, request payment, or the request limits of a prefix.
 
 pub mod bucket_dir;

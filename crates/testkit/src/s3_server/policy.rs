@@ -70,6 +70,8 @@ impl Policy {
             S3Operation::ListUploads => self.permits("s3:ListBucketMultipartUploads", bucket, None),
             S3Operation::Delete => key.is_empty() || self.allows_delete(bucket, key),
             S3Operation::CreateSession => self.permits("s3express:CreateSession", bucket, None),
+            S3Operation::HeadBucket => self.permits("s3:ListBucket", bucket, None),
+            S3Operation::GetPolicy => self.permits("s3:GetBucketPolicy", bucket, None),
             S3Operation::Other => false,
         }
     }

@@ -18,6 +18,8 @@ pub enum S3Operation {
     ListUploads,
     Delete,
     CreateSession,
+    HeadBucket,
+    GetPolicy,
     Other,
 }
 
@@ -94,7 +96,9 @@ fn classify(method: &Method, key: bool, has: &dyn Fn(&str) -> bool) -> S3Operati
         ("GET", false) if has("uploads") => S3Operation::ListUploads,
         ("GET", false) if has("list-type") => S3Operation::List,
         ("GET", false) if has("session") => S3Operation::CreateSession,
+        ("GET", false) if has("policy") => S3Operation::GetPolicy,
         ("HEAD", true) => S3Operation::Head,
+        ("HEAD", false) => S3Operation::HeadBucket,
         ("PUT", true) if upload => S3Operation::UploadPart,
         ("PUT", true) => S3Operation::Put,
         ("POST", true) if upload => S3Operation::CompleteUpload,

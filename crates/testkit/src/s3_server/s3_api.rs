@@ -33,6 +33,10 @@ pub struct S3Api {
     pub policy: Option<Policy>,
     /// Whether listings have no encoded keys.
     pub ignores_encoding_type: bool,
+    /// The region of all buckets.
+    pub region: &'static str,
+    /// The policy of all buckets.
+    pub bucket_policy: Option<String>,
     /// Serializes conditional writes.
     pub conditional_write_lock: Arc<Mutex<()>>,
 }
@@ -330,7 +334,25 @@ impl S3 for S3Api {
         &self,
         req: S3Request<HeadBucketInput>,
     ) -> OperationResult<HeadBucketOutput> {
-        self.file_system.head_bucket(req).await
+        let mut response = self.file_system.head_bucket(req).await?;
+        response.output.bucket_region = Some(self.region.to_owned());
+        Ok(response)
+    }
+
+    async fn get_bucket_policy(
+        &self,
+        req: S3Request<GetBucketPolicyInput>,
+    ) -> OperationResult<GetBucketPolicyOutput> {
+        self.bucket_dir.bucket(&req.input.bucket)?;
+        match &self.bucket_policy {
+            Some(policy) => Ok(S3Response::new(GetBucketPolicyOutput {
+                policy: Some(policy.clone()),
+            })),
+            None => Err(s3_error!(
+                NoSuchBucketPolicy,
+                "The bucket policy does not exist"
+            )),
+        }
     }
 
     async fn get_bucket_location(

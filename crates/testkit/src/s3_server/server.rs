@@ -78,6 +78,8 @@ impl S3Server {
             undeletable_suffix: faults.undeletable_suffix().map(str::to_owned),
             policy: faults.policy().cloned(),
             ignores_encoding_type: faults.ignores_encoding_type(),
+            region: REGION,
+            bucket_policy: faults.bucket_policy().map(str::to_owned),
             conditional_write_lock: conditional_write_lock.clone(),
         };
         let unsigned_s3 = S3ServiceBuilder::new(api()).build();
