@@ -3,6 +3,6 @@
 //! Compiled only with the cargo feature `cloud`, because the clients of these services take longer to compile than all the
 //! rest.
 
-mod clients;
+pub(crate) mod clients;
 mod error;
 pub(crate) mod infra;

@@ -22,15 +22,15 @@ mod up;
 mod usage_limit;
 mod warehouse;
 
-pub(crate) use down::{DownRequest, take_down};
 pub use down::{DownReport, FinalSnapshot};
-pub(crate) use pause::{pause, resume};
+pub(crate) use down::{DownRequest, take_down};
 pub use pause::{PauseOutcome, PauseReport};
+pub(crate) use pause::{pause, resume};
 pub use plan::{ParameterChange, PlannedResource, UpPlan};
 pub use prices::{HourlyCost, PRICES_AS_OF};
 pub use question::{Answer, Ask, DownPlan, InfraQuestion};
 pub use snapshots::Snapshot;
 pub(crate) use status::read_status;
 pub use status::{InfraStatus, WarehouseStatus};
-pub(crate) use up::{UpRequest, bring_up};
 pub use up::{OnFailure, UpReport, UpResult};
+pub(crate) use up::{UpRequest, bring_up};

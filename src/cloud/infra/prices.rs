@@ -84,12 +84,18 @@ impl fmt::Display for HourlyCost {
         };
         match idle == busy {
             true => write!(f, "{busy:.2} USD an hour")?,
-            false => write!(f, "{busy:.2} USD an hour while queries run, {idle:.2} otherwise")?,
+            false => write!(
+                f,
+                "{busy:.2} USD an hour while queries run, {idle:.2} otherwise"
+            )?,
         }
         if let Some(max) = self.max_usd.filter(|max| *max > busy) {
             write!(f, ", at most {max:.2}")?;
         }
-        write!(f, " (us-east-1, {PRICES_AS_OF}; other regions: {PRICE_PAGE})")
+        write!(
+            f,
+            " (us-east-1, {PRICES_AS_OF}; other regions: {PRICE_PAGE})"
+        )
     }
 }
 

@@ -33,8 +33,9 @@ impl StackPhase {
                 Self::UpdateRolledBack
             }
             _ if status.ends_with("_COMPLETE") => Self::Complete,
-            // The rest ends in _IN_PROGRESS, and what CloudFormation adds will too.
-            _ => Self::Busy,
+            _ if status.ends_with("_IN_PROGRESS") => Self::Busy,
+            // What is neither is for a person to look at.
+            _ => Self::UpdateStuck,
         }
     }
 }
@@ -49,7 +50,6 @@ mod tests {
         for status in StackStatus::values() {
             let phase = StackPhase::of_status(status);
             let is_busy = status.ends_with("_IN_PROGRESS") && *status != "REVIEW_IN_PROGRESS";
-            let is_busy = is_busy || *status == "IMPORT_ROLLBACK_FAILED";
             assert_eq!(phase == StackPhase::Busy, is_busy, "{status}");
         }
     }

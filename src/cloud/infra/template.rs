@@ -100,7 +100,10 @@ pub(super) fn resources(
 fn entries(section: &str) -> Vec<(&'static str, BTreeMap<&'static str, &'static str>)> {
     let mut entries: Vec<(&str, BTreeMap<&str, &str>)> = Vec::new();
     let mut is_inside = false;
-    for line in TEMPLATE.lines().filter(|line| !line.trim_start().starts_with('#')) {
+    for line in TEMPLATE
+        .lines()
+        .filter(|line| !line.trim_start().starts_with('#'))
+    {
         let indent = line.len() - line.trim_start().len();
         match (indent, line.trim().split_once(':')) {
             (0, Some((name, _))) => is_inside = name == section,
