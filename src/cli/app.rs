@@ -12,8 +12,8 @@ use super::signals::{handle_signals, lock_last_line};
 use super::usage_error::print_usage_error;
 use super::version::long_version;
 use super::{
-    bench, check, clean, completions, create_tables, doctor, generate, help, history, load, man,
-    query, rejects, replay, run, schema, status,
+    bench, check, clean, completions, create_tables, doctor, generate, help, history, infra, load,
+    man, query, rejects, replay, run, schema, status,
 };
 use crate::error::Result;
 
@@ -71,6 +71,7 @@ enum Command {
     Schema(schema::SchemaArgs),
     Check(check::CheckArgs),
     Clean(clean::CleanArgs),
+    Infra(infra::InfraArgs),
     Generate(generate::GenerateArgs),
     Bench(bench::BenchCommandArgs),
     Completions(completions::CompletionsArgs),
@@ -116,6 +117,8 @@ fn run_command(command: Command) -> Result<ExitCode> {
         Command::Schema(args) => schema::main(&args),
         Command::Check(args) => check::main(args),
         Command::Clean(args) => clean::main(args),
+        // A failed warehouse is a result of its status.
+        Command::Infra(args) => return infra::main(args),
         Command::Generate(args) => generate::main(args),
         Command::Bench(args) => bench::main(args),
         Command::Completions(args) => completions::main(&args, Cli::command()),

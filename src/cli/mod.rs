@@ -16,6 +16,7 @@ mod generate;
 mod help;
 mod history;
 mod history_source;
+mod infra;
 mod json_log;
 mod load;
 mod logging;

@@ -3,8 +3,9 @@
 //! Compiled only with the cargo feature `cloud`, because the clients of these services take longer to compile than all the
 //! rest.
 
-mod clients;
+pub(crate) mod clients;
 mod error;
+pub(crate) mod infra;
 
 pub(crate) use clients::CloudClients;
 pub(crate) use error::{CloudError, RequestContext};

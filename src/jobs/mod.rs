@@ -16,6 +16,9 @@
 //! | [`RejectsJob`] | shows what a run rejected | [`RejectsReport`](crate::report::RejectsReport) |
 //! | [`QueryJob`] | runs a saved query in a warehouse | [`QueryAnswer`](crate::report::QueryAnswer) |
 //!
+//! With the cargo feature `cloud`, `InfraUpJob`, `InfraStatusJob`, `InfraPauseJob` and `InfraDownJob` create, show, pause and
+//! remove a warehouse on AWS.
+//!
 //! [`DatasetQueryJob`] writes a saved query as a script for DuckDB, which answers it from a dataset. [`schema_document`]
 //! describes the star schema, which needs no configuration.
 //!
@@ -27,6 +30,8 @@ mod clean;
 mod create_tables;
 mod doctor;
 mod history;
+#[cfg(feature = "cloud")]
+mod infra;
 mod load;
 mod load_target;
 mod query;
@@ -40,6 +45,8 @@ pub use clean::CleanJob;
 pub use create_tables::{CreateTablesJob, TablesReport};
 pub use doctor::{DoctorJob, DoctorReport};
 pub use history::{History, HistoryJob, HistorySource};
+#[cfg(feature = "cloud")]
+pub use infra::{InfraDownJob, InfraPauseJob, InfraStatusJob, InfraUpJob};
 pub use load::LoadJob;
 pub use load_target::LoadTarget;
 pub use query::{DatasetQueryJob, QueryJob};
@@ -49,6 +56,12 @@ pub use schema::{SchemaFormat, schema_document};
 pub use status::{FailedSince, NewestSuccess, StaleReason, StatusJob, StatusReport};
 
 // What the configuration of a job is made of, besides `config`.
+#[cfg(feature = "cloud")]
+pub use crate::cloud::infra::{
+    Answer, Ask, DownPlan, DownReport, FinalSnapshot, HourlyCost, InfraQuestion, InfraStatus,
+    OnFailure, PRICES_AS_OF, ParameterChange, PauseOutcome, PauseReport, PlannedResource, Snapshot,
+    UpPlan, UpReport, UpResult, WarehouseStatus,
+};
 pub use crate::warehouse::WarehouseConfig;
 pub use crate::warehouse::connect::config::{ConnectionConfig, ConnectionFlags};
 pub use crate::warehouse::connect::config_file::{ConfigFile, ConfigValue};

@@ -1,7 +1,15 @@
 //! A server in this process that answers as the APIs of AWS other than S3 do.
 
+mod cloud_formation;
+mod redshift_clusters;
 mod request;
 mod server;
+mod serverless;
+mod stack_state;
 
+pub use cloud_formation::CloudFormation;
+pub use redshift_clusters::RedshiftClusters;
 pub use request::{ApiAnswer, ApiRequest};
 pub use server::{ApiFault, AwsApi, AwsService};
+pub use serverless::RedshiftServerless;
+pub use stack_state::{AccountState, CloudAccount, ClusterState, SnapshotState, StackState};
