@@ -13,6 +13,8 @@ pub(crate) mod hosts;
 mod ini;
 pub(crate) mod keepalives;
 mod login_error_class;
+pub(crate) mod login_source;
+pub(crate) mod managed_login;
 mod notices;
 mod parameter;
 mod pgpass;
