@@ -15,6 +15,7 @@ pub(crate) mod keepalives;
 mod login_error_class;
 pub(crate) mod login_source;
 pub(crate) mod managed_login;
+mod new_login;
 mod notices;
 mod parameter;
 mod pgpass;

@@ -13,7 +13,7 @@ use super::explanation::Explanation;
 use super::host_connection::{ConnectionMethods, EncryptedClient, HostError, lookup};
 use super::hosts::HostConfig;
 use super::login_error_class::login_error_class;
-use super::login_source::with_new_login;
+use super::new_login::with_new_login;
 use super::notices::Notices;
 use super::target_session::TargetSession;
 use crate::error::Error;
