@@ -6,6 +6,7 @@
 pub(crate) mod clients;
 mod error;
 pub(crate) mod infra;
+pub(crate) mod login;
 
 pub(crate) use clients::CloudClients;
 pub(crate) use error::{CloudError, RequestContext};

@@ -27,6 +27,7 @@
 
 mod check;
 mod clean;
+mod cloud_login;
 mod create_tables;
 mod doctor;
 mod history;
@@ -42,6 +43,7 @@ mod status;
 
 pub use check::CheckJob;
 pub use clean::CleanJob;
+pub use cloud_login::with_cloud_login;
 pub use create_tables::{CreateTablesJob, TablesReport};
 pub use doctor::{DoctorJob, DoctorReport};
 pub use history::{History, HistoryJob, HistorySource};
@@ -67,6 +69,10 @@ pub use crate::warehouse::connect::config::{ConnectionConfig, ConnectionFlags};
 pub use crate::warehouse::connect::config_file::{ConfigFile, ConfigValue};
 pub use crate::warehouse::connect::hosts::HostConfig;
 pub use crate::warehouse::connect::keepalives::Keepalives;
+pub use crate::warehouse::connect::login_source::{Login, LoginSource};
+pub use crate::warehouse::connect::managed_login::{
+    IamLogin, IamTarget, ManagedLogin, PasswordSecret,
+};
 pub use crate::warehouse::connect::target_session::TargetSession;
 pub use crate::warehouse::connect::tls::{
     ClientCertificate, ClientCertificateMode, RootCerts, TlsConfig, TlsMode, TlsNegotiation,

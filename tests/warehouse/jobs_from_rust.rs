@@ -35,7 +35,7 @@ fn every_job_runs_from_another_program() {
     let url = database.url();
     let flags = ConnectionFlags {
         url: Some(&url),
-        ca_bundle: None,
+        ..ConnectionFlags::default()
     };
     let env = |name: &str| (name == "PGPASSWORD").then(|| database.password.clone());
     let connection = ConnectionConfig::resolve(flags, None, env, &mut Vec::new());

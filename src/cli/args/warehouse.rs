@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use crate::cli::usage_error::no_effect;
 use crate::error::{Error, Result};
+use crate::jobs::with_cloud_login;
 use crate::observer::Observer;
 use crate::warehouse::WarehouseConfig;
 use crate::warehouse::connect::config::{ConnectionConfig, ConnectionFlags};
@@ -38,6 +39,21 @@ pub(crate) struct WarehouseArgs {
     /// the system's certificates]
     #[arg(long, value_name = "FILE")]
     ca_bundle: Option<String>,
+    /// Log in to Redshift as who the AWS credentials are
+    ///
+    /// Redshift returns a temporary user and password before each connection. The cluster or workgroup is that
+    /// of the host name, or cluster=NAME or workgroup=NAME in the URL. Redshift only.
+    ///
+    /// [default: iam=1 in the URL, then SPARKIFY_IAM_LOGIN, then IAM_LOGIN in the --config file]
+    #[arg(long)]
+    iam_login: bool,
+    /// Secret of AWS Secrets Manager with the password
+    ///
+    /// It is read before each connection: the text is the password, or JSON with username and password.
+    ///
+    /// [default: PASSWORD_SECRET in the --config file]
+    #[arg(long, value_name = "ARN", conflicts_with = "iam_login")]
+    password_secret: Option<String>,
 }
 
 /// The role with which Redshift reads the bucket.
@@ -68,6 +84,8 @@ impl WarehouseArgs {
             ("--warehouse", self.warehouse.is_some()),
             ("--config", self.config.is_some()),
             ("--ca-bundle", self.ca_bundle.is_some()),
+            ("--iam-login", self.iam_login),
+            ("--password-secret", self.password_secret.is_some()),
         ];
         let given = given.into_iter().find(|&(_, is_given)| is_given);
         given.map(|(flag, _)| flag)
@@ -103,12 +121,15 @@ impl WarehouseArgs {
         let flags = ConnectionFlags {
             url: self.warehouse.as_deref(),
             ca_bundle: self.ca_bundle.as_deref(),
+            iam_login: self.iam_login,
+            password_secret: self.password_secret.as_deref(),
         };
         let connection = ConnectionConfig::resolve(flags, file.as_ref(), env, &mut warnings);
         ensure_text_variables(&not_text)?;
         let warehouse = match connection? {
             None => None,
             Some(connection) => {
+                let connection = with_cloud_login(connection)?;
                 let role_flag = role.and_then(|role| role.iam_role.clone());
                 if role_flag.is_some() && connection.dialect == Dialect::Postgres {
                     return Err(no_effect("--iam-role", "the warehouse is PostgreSQL"));

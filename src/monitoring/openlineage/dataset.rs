@@ -85,7 +85,7 @@ mod tests {
     fn table(url: &str) -> (String, String) {
         let flags = ConnectionFlags {
             url: Some(url),
-            ca_bundle: None,
+            ..ConnectionFlags::default()
         };
         let connection = ConnectionConfig::resolve(flags, None, |_| None, &mut Vec::new());
         let name = DatasetName::of_table(&connection.unwrap().unwrap(), "users");

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use postgres::config::ChannelBinding;
@@ -12,6 +13,8 @@ use super::config_file::ConfigFile;
 use super::home::home;
 use super::hosts::{HostConfig, resolve_hosts};
 use super::keepalives::Keepalives;
+use super::login_source::LoginSource;
+use super::managed_login::ManagedLogin;
 use super::parameter::{Parameter, SESSION_VARIABLES};
 use super::pgpass::{PasswordFile, PgpassKey};
 use super::service::resolve_service;
@@ -36,8 +39,12 @@ pub struct ConnectionConfig {
     pub target_session: TargetSession,
     /// Name of the database.
     pub database: String,
-    /// User that logs in.
+    /// User that logs in. It is empty if the service of `managed_login` tells it.
     pub user: String,
+    /// The service that returns user and password just before each connection, if they are not set.
+    pub managed_login: Option<ManagedLogin>,
+    /// How that service is asked.
+    pub login_source: Option<Arc<dyn LoginSource>>,
     /// TLS mode and certificates.
     pub tls: TlsConfig,
     /// Whether the login is bound to the TLS connection.
@@ -61,11 +68,17 @@ pub struct ConnectionFlags<'a> {
     pub url: Option<&'a str>,
     /// PEM file with the certificates to trust.
     pub ca_bundle: Option<&'a str>,
+    /// Whether Redshift returns user and password for the AWS credentials.
+    pub iam_login: bool,
+    /// ARN of the secret with the password.
+    pub password_secret: Option<&'a str>,
 }
 
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const WAREHOUSE_FLAG: &str = "--warehouse";
 const CA_BUNDLE_FLAG: &str = "--ca-bundle";
+const IAM_LOGIN_FLAG: &str = "--iam-login";
+const PASSWORD_SECRET_FLAG: &str = "--password-secret";
 
 impl ConnectionConfig {
     /// Resolves each setting from the first source that has it: flags, service, environment, config file. Returns
@@ -86,12 +99,22 @@ impl ConnectionConfig {
             return Ok(None);
         };
         let mut settings = Settings::default();
-        if let Some(path) = flags.ca_bundle {
-            let source = ValueSource::Flag(CA_BUNDLE_FLAG);
-            settings.set(
-                Parameter::RootCerts,
-                Setting::new(CA_BUNDLE_FLAG, path, source),
-            );
+        let iam_login = flags.iam_login.then_some("1");
+        for (parameter, name, value) in [
+            (Parameter::RootCerts, CA_BUNDLE_FLAG, flags.ca_bundle),
+            (Parameter::IamLogin, IAM_LOGIN_FLAG, iam_login),
+            (
+                Parameter::PasswordSecret,
+                PASSWORD_SECRET_FLAG,
+                flags.password_secret,
+            ),
+        ] {
+            if let Some(value) = value {
+                settings.set(
+                    parameter,
+                    Setting::new(name, value, ValueSource::Flag(name)),
+                );
+            }
         }
         let settings = settings.or(url.settings);
         let from_env = Settings::from_env(&env)?;
@@ -123,12 +146,22 @@ impl ConnectionConfig {
         warnings: &mut Vec<String>,
     ) -> Result<Self> {
         let mut hosts = resolve_hosts(settings, dialect)?;
-        let user = resolve_user(settings.text(Parameter::User), dialect)?;
+        let managed_login = ManagedLogin::resolve(settings, &hosts, dialect)?;
+        let user = match (&managed_login, settings.text(Parameter::User)) {
+            (Some(ManagedLogin::Iam(_)), _) => String::new(),
+            (Some(ManagedLogin::Secret(_)), user) => user.unwrap_or_default(),
+            (None, user) => resolve_user(user, dialect)?,
+        };
         let database = settings.text(Parameter::Database);
         let database = database.unwrap_or_else(|| match dialect {
             Dialect::Redshift => "dev".to_owned(),
             Dialect::Postgres => user.clone(),
         });
+        if database.is_empty() {
+            return Err(Error::usage("missing database of the warehouse")
+                .with_reason("its default is the user, whose name is in a secret")
+                .with_hint("set it in the URL or PGDATABASE"));
+        }
         let target_session = settings
             .parse(Parameter::TargetSession)?
             .unwrap_or(TargetSession::Any);
@@ -152,7 +185,9 @@ impl ConnectionConfig {
             ));
         }
         let options = session_options(settings, &env);
-        set_passwords(&mut hosts, &database, &user, settings, env, warnings);
+        if managed_login.is_none() {
+            set_passwords(&mut hosts, &database, &user, settings, env, warnings);
+        }
         let name = settings.text(Parameter::ApplicationName);
         let name = name.or_else(|| settings.text(Parameter::FallbackApplicationName));
         let channel_binding: Option<ChannelBindingSetting> =
@@ -176,6 +211,8 @@ impl ConnectionConfig {
             sources: settings.sources(),
             database,
             user,
+            managed_login,
+            login_source: None,
         })
     }
 }
@@ -348,6 +385,11 @@ fn file_settings(file: &ConfigFile, explicit: &Settings) -> Settings {
     }
     if conflicts(Parameter::User) {
         from_file.remove(Parameter::Password);
+        from_file.remove(Parameter::PasswordSecret);
+    }
+    // Of a password and a secret, the one counts whose source takes precedence.
+    if explicit.get(Parameter::Password).is_some() {
+        from_file.remove(Parameter::PasswordSecret);
     }
     from_file
 }
@@ -443,6 +485,10 @@ impl fmt::Display for ConnectionConfig {
             return write!(f, "{scheme}://{user}@:{port}/{database}?host={dir}");
         }
         let hosts: Vec<String> = self.hosts.iter().map(HostConfig::to_string).collect();
-        write!(f, "{scheme}://{user}@{}/{database}", hosts.join(","))
+        let hosts = hosts.join(",");
+        match user.is_empty() {
+            true => write!(f, "{scheme}://{hosts}/{database}"),
+            false => write!(f, "{scheme}://{user}@{hosts}/{database}"),
+        }
     }
 }

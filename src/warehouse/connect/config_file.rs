@@ -31,7 +31,17 @@ use crate::error::{Error, Result};
 const SECTIONS: [(&str, &[&str]); 3] = [
     (
         "CLUSTER",
-        &["HOST", "DB_NAME", "DB_USER", "DB_PASSWORD", "DB_PORT"],
+        &[
+            "HOST",
+            "DB_NAME",
+            "DB_USER",
+            "DB_PASSWORD",
+            "DB_PORT",
+            "PASSWORD_SECRET",
+            "IAM_LOGIN",
+            "CLUSTER_ID",
+            "WORKGROUP",
+        ],
     ),
     ("IAM_ROLE", &["ARN"]),
     ("S3", &["LOG_DATA", "LOG_JSONPATH", "SONG_DATA"]),
@@ -64,6 +74,14 @@ pub struct ConfigFile {
     pub user: Option<ConfigValue>,
     /// `DB_PASSWORD`.
     pub password: Option<ConfigValue<SecretString>>,
+    /// `PASSWORD_SECRET`, the ARN of a secret with the password.
+    pub password_secret: Option<ConfigValue>,
+    /// `IAM_LOGIN`: whether Redshift returns user and password for the AWS credentials.
+    pub iam_login: Option<ConfigValue>,
+    /// `CLUSTER_ID`, the cluster of a login by IAM.
+    pub cluster_id: Option<ConfigValue>,
+    /// `WORKGROUP`, the workgroup of a login by IAM.
+    pub workgroup: Option<ConfigValue>,
     /// `ARN` of `[IAM_ROLE]`.
     pub iam_role: Option<ConfigValue>,
     /// `LOG_DATA` of `[S3]`.
@@ -138,12 +156,22 @@ impl ConfigFile {
                     })?;
                     file.port = Some(ConfigValue { value, line });
                 }
+                ("CLUSTER", "PASSWORD_SECRET") => file.password_secret = text(value),
+                ("CLUSTER", "IAM_LOGIN") => file.iam_login = text(value),
+                ("CLUSTER", "CLUSTER_ID") => file.cluster_id = text(value),
+                ("CLUSTER", "WORKGROUP") => file.workgroup = text(value),
                 ("IAM_ROLE", _) => file.iam_role = text(value),
                 ("S3", "LOG_DATA") => file.log_data = text(value),
                 ("S3", "LOG_JSONPATH") => file.log_jsonpath = text(value),
                 ("S3", "SONG_DATA") => file.song_data = text(value),
                 _ => {}
             }
+        }
+        if let (Some(_), Some(secret)) = (&file.password, &file.password_secret) {
+            return Err(
+                invalid(secret.line, "DB_PASSWORD and PASSWORD_SECRET are set")
+                    .with_hint("keep one of them"),
+            );
         }
         if let Some(host) = host {
             let line = host.line;
@@ -219,6 +247,14 @@ impl ConfigFile {
             (Parameter::Port, "DB_PORT", port.as_ref()),
             (Parameter::Database, "DB_NAME", self.database.as_ref()),
             (Parameter::User, "DB_USER", self.user.as_ref()),
+            (
+                Parameter::PasswordSecret,
+                "PASSWORD_SECRET",
+                self.password_secret.as_ref(),
+            ),
+            (Parameter::IamLogin, "IAM_LOGIN", self.iam_login.as_ref()),
+            (Parameter::Cluster, "CLUSTER_ID", self.cluster_id.as_ref()),
+            (Parameter::Workgroup, "WORKGROUP", self.workgroup.as_ref()),
         ];
         let mut settings = Settings::default();
         for (parameter, name, value) in texts {

@@ -11,6 +11,10 @@ pub(crate) enum Parameter {
     User,
     Password,
     PasswordFile,
+    PasswordSecret,
+    IamLogin,
+    Cluster,
+    Workgroup,
     Service,
     ConnectTimeout,
     ApplicationName,
@@ -89,7 +93,7 @@ const NO_REVOCATION: &str =
 const NO_GSS: &str = "is not supported: there is no GSSAPI or Kerberos in this program";
 const NO_OAUTH: &str = "is not supported: there is no login by OAuth in this program";
 
-/// All parameters of libpq 18, and those that URLs of PostgreSQL services contain besides.
+/// All parameters of libpq 18, those that URLs of PostgreSQL services contain besides, and those of logins by IAM.
 pub(super) const PARAMETERS: &[ParameterSpec] = &[
     full("host", Some("PGHOST"), Parameter::Host),
     full("hostaddr", Some("PGHOSTADDR"), Parameter::HostAddress),
@@ -98,6 +102,9 @@ pub(super) const PARAMETERS: &[ParameterSpec] = &[
     full("user", Some("PGUSER"), Parameter::User),
     full("password", Some("PGPASSWORD"), Parameter::Password),
     full("passfile", Some("PGPASSFILE"), Parameter::PasswordFile),
+    full("iam", Some("SPARKIFY_IAM_LOGIN"), Parameter::IamLogin),
+    full("cluster", None, Parameter::Cluster),
+    full("workgroup", None, Parameter::Workgroup),
     full("service", Some("PGSERVICE"), Parameter::Service),
     full(
         "connect_timeout",

@@ -9,6 +9,7 @@ use super::explanation::Explanation;
 use super::host_connection::{ConnectionMethods, EncryptedClient, HostError, lookup};
 use super::hosts::HostConfig;
 use super::login_error_class::login_error_class;
+use super::new_login::with_new_login;
 use super::notices::Notices;
 use super::target_session::TargetSession;
 use super::time_limit::run_within;
@@ -30,6 +31,8 @@ pub(super) fn connect(
     connection: &ConnectionConfig,
     notices: &Notices,
 ) -> Result<EncryptedClient, StatementError> {
+    let with_login = with_new_login(connection)?;
+    let connection = with_login.as_ref().unwrap_or(connection);
     let mut hosts: Vec<&HostConfig> = connection.hosts.iter().collect();
     if connection.load_balance {
         fastrand::shuffle(&mut hosts);

@@ -14,6 +14,8 @@ use testkit::postgres_server::TestDatabase;
 pub struct ConfigSources {
     pub url: Option<String>,
     pub ca_bundle: Option<String>,
+    pub iam_login: bool,
+    pub password_secret: Option<String>,
     pub env_vars: BTreeMap<String, String>,
     pub file: Option<ConfigFile>,
 }
@@ -45,6 +47,8 @@ impl ConfigSources {
         let flags = ConnectionFlags {
             url: self.url.as_deref(),
             ca_bundle: self.ca_bundle.as_deref(),
+            iam_login: self.iam_login,
+            password_secret: self.password_secret.as_deref(),
         };
         let env = |name: &str| self.env_vars.get(name).cloned();
         let config = ConnectionConfig::resolve(flags, self.file.as_ref(), env, &mut warnings);

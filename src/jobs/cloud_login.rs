@@ -1,0 +1,30 @@
+//! Lets the connection to a warehouse get its login from AWS.
+
+use crate::error::Result;
+use crate::warehouse::connect::config::ConnectionConfig;
+
+/// Returns the settings with the client that gets their login from IAM or Secrets Manager, if they name one.
+///
+/// # Errors
+/// Returns an error if they name one, and the program was built without the cargo feature `cloud`.
+#[cfg(feature = "cloud")]
+pub fn with_cloud_login(mut connection: ConnectionConfig) -> Result<ConnectionConfig> {
+    connection.login_source = crate::cloud::login::login_source(&connection);
+    Ok(connection)
+}
+
+/// Returns the settings, unless they name a login of IAM or Secrets Manager.
+///
+/// # Errors
+/// Returns an error if they name one, because the program was built without the cargo feature `cloud`.
+#[cfg(not(feature = "cloud"))]
+pub fn with_cloud_login(connection: ConnectionConfig) -> Result<ConnectionConfig> {
+    match &connection.managed_login {
+        None => Ok(connection),
+        Some(login) => Err(crate::error::Error::usage(format!("cannot log in by {login}"))
+            .with_reason("this binary was built without the feature cloud")
+            .with_hint(
+                "use a released binary, or run cargo install --locked --path . --features cloud",
+            )),
+    }
+}
