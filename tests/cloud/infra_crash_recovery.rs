@@ -20,6 +20,8 @@ fn signal_at(cloud: &Cloud, arguments: &[&str], number: usize, signal: Signal) -
         let pid = Pid::from_raw(*known.wait() as i32).unwrap();
         // The command may have ended.
         let _ = kill_process(pid, signal);
+        // The response comes after the signal has been handled.
+        std::thread::sleep(Duration::from_millis(100));
     });
     let child = cloud.command(arguments).spawn().unwrap();
     process.set(child.id()).unwrap();
