@@ -8,6 +8,7 @@ use super::help;
 use super::progress::TerminalProgress;
 use super::render::numbers::{format_count, pluralize};
 use super::stdout::{print, print_json, report_failure};
+use crate::aws::AwsOptions;
 use crate::error::{Error, Result};
 use crate::jobs::{CreateTablesJob, ExistingTables, TableChange, TablesReport};
 use crate::warehouse::create_tables::{ConfirmDrop, ExistingTableTotals};
@@ -73,7 +74,10 @@ pub(super) fn main(args: CreateTablesArgs) -> Result<()> {
 fn create_tables(args: &CreateTablesArgs) -> Result<()> {
     let progress = TerminalProgress::new(true);
     let job = CreateTablesJob {
-        warehouse: args.warehouse.resolve(None, &progress)?.require()?,
+        warehouse: args
+            .warehouse
+            .resolve(None, &AwsOptions::default(), &progress)?
+            .require()?,
         existing: match (args.upgrade, args.drop) {
             (true, _) => ExistingTables::Upgrade,
             (_, true) => ExistingTables::Drop,

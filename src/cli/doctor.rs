@@ -128,7 +128,10 @@ impl DoctorArgs {
     /// # Errors
     /// Returns an error if an argument is not valid or has no effect, or if nothing is named.
     fn into_job(self, observer: &dyn Observer) -> Result<DoctorJob> {
-        let resolved = self.warehouse.resolve(Some(&self.iam_role), observer)?;
+        let aws = self.s3.to_aws_options();
+        let resolved = self
+            .warehouse
+            .resolve(Some(&self.iam_role), &aws, observer)?;
         let file = resolved.config_file.as_ref();
         let in_file = |key, value| match (file, value) {
             (Some(file), Some(value)) => location_in_file(file, key, value).map(Some),

@@ -36,8 +36,9 @@ pub(super) fn history_source(
         result,
     } = words;
     let Some(out) = from else {
-        s3.ensure_used([], &format!("the {result} is not in S3"))?;
-        let resolved = warehouse.resolve(None, observer)?;
+        let resolved = warehouse.resolve(None, &s3.to_aws_options(), observer)?;
+        let reason = format!("the {result} is not in S3");
+        s3.ensure_used_with(resolved.warehouse.as_ref(), [], &reason)?;
         return Ok(HistorySource::Warehouse(resolved.require()?.connection));
     };
     if let Some(flag) = warehouse.first_flag() {

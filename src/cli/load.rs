@@ -110,8 +110,13 @@ impl LoadArgs {
     /// # Errors
     /// Returns an error if an argument is not valid or has no effect.
     fn to_job(&self, observer: &dyn Observer) -> Result<LoadJob> {
-        self.s3.ensure_used([&self.from], "--from is not in S3")?;
-        let resolved = self.warehouse.resolve(Some(&self.iam_role), observer)?;
+        let aws = self.s3.to_aws_options();
+        let resolved = self
+            .warehouse
+            .resolve(Some(&self.iam_role), &aws, observer)?;
+        let warehouse = resolved.warehouse.as_ref();
+        self.s3
+            .ensure_used_with(warehouse, [&self.from], "--from is not in S3")?;
         Ok(LoadJob {
             from: self.from.clone(),
             s3: self.s3.to_options(),

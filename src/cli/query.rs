@@ -114,12 +114,16 @@ fn query(args: &QueryArgs) -> Result<()> {
         let job = args.to_dataset_job(from, query, params)?;
         return print(&job.duckdb_script()?);
     }
-    args.s3.ensure_used([], "no --from is given")?;
     if args.dry_run {
+        args.s3.ensure_used([], "no --from is given")?;
         return print(&format!("{};\n", query.sql(&params)?));
     }
     let progress = TerminalProgress::new(true);
-    let warehouse = args.warehouse.resolve(None, &progress)?.require()?;
+    let aws = args.s3.to_aws_options();
+    let resolved = args.warehouse.resolve(None, &aws, &progress)?;
+    args.s3
+        .ensure_used_with(resolved.warehouse.as_ref(), [], "no --from is given")?;
+    let warehouse = resolved.require()?;
     let job = QueryJob {
         connection: warehouse.connection,
         query,

@@ -126,9 +126,13 @@ impl ReplayArgs {
     /// # Errors
     /// Returns an error if an argument is not valid or has no effect.
     fn into_job(self, observer: &dyn Observer) -> Result<RunJob> {
-        let resolved = self.warehouse.resolve(Some(&self.iam_role), observer)?;
+        let aws = self.s3.to_aws_options();
+        let resolved = self
+            .warehouse
+            .resolve(Some(&self.iam_role), &aws, observer)?;
         let inputs = self.edited.iter().chain([&self.from]);
-        self.s3.ensure_used(
+        self.s3.ensure_used_with(
+            resolved.warehouse.as_ref(),
             inputs.chain([&self.out]),
             "neither input nor output is in S3",
         )?;

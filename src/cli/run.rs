@@ -172,7 +172,10 @@ impl RunArgs {
     /// # Errors
     /// Returns an error if an argument is not valid or has no effect.
     fn into_job(self, observer: &dyn Observer) -> Result<RunJob> {
-        let resolved = self.warehouse.resolve(Some(&self.iam_role), observer)?;
+        let aws = self.s3.to_aws_options();
+        let resolved = self
+            .warehouse
+            .resolve(Some(&self.iam_role), &aws, observer)?;
         let file = resolved.config_file.as_ref();
         let songs_from_file = NamedInFile {
             flag: "--songs",
@@ -188,7 +191,8 @@ impl RunArgs {
         let logs = resolve_input(self.logs, &self.include, logs_from_file, file)?;
         let inputs = songs.locations.iter().chain(&logs.locations);
         self.input_encryption.ensure_used(inputs.clone())?;
-        self.s3.ensure_used(
+        self.s3.ensure_used_with(
+            resolved.warehouse.as_ref(),
             inputs.chain([&self.out]),
             "neither input nor output is in S3",
         )?;

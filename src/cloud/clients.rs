@@ -1,8 +1,10 @@
 //! Holds the clients of the services, with their threads.
 
 use std::error::Error as StdError;
+use std::time::Duration;
 
 use aws_sdk_cloudformation::config::retry::RetryConfig;
+use aws_sdk_cloudformation::config::timeout::TimeoutConfig;
 use aws_sdk_cloudformation::error::{ProvideErrorMetadata, SdkError};
 
 use super::error::{CloudError, RequestContext};
@@ -15,6 +17,12 @@ use crate::interrupt;
 
 /// How often a request is sent at most. The delays between the attempts are those of the SDK, at most 20 s.
 const MAX_ATTEMPTS: u32 = 5;
+
+/// How long the connection to a service may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a service may take to answer. None of the requests waits for the work that it begins.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The clients of the services in one region. They retry requests that fail for a reason that passes.
 #[derive(Debug)]
@@ -42,7 +50,20 @@ impl CloudClients {
         };
         let failed = || Error::failed("cannot use AWS");
         let runtime = AwsRuntime::start("aws").map_err(|e| failed().with_source(e))?;
-        let config = runtime.block_on(load_config(&options, "AWS"))?;
+        // The credentials may come from a command or a service that does not answer.
+        let config = runtime.block_on(async {
+            tokio::select! {
+                loaded = async {
+                    let config = load_config(&options, "AWS").await?;
+                    check_credentials(&options, &config.sdk, &config.profile, "AWS").await?;
+                    Ok::<_, Error>(config)
+                } => loaded,
+                () = interrupt::stop_began() => Err(match interrupt::stop_signal() {
+                    Some(signal) => Error::stopped(signal),
+                    None => failed().with_reason("the command was stopped"),
+                }),
+            }
+        })?;
         let region = config.sdk.region().filter(|region| is_non_empty(region));
         let region = region.ok_or_else(|| {
             failed()
@@ -50,16 +71,16 @@ impl CloudClients {
                 .with_hint("set --region or AWS_REGION")
         })?;
         let region = region.to_string();
-        runtime.block_on(check_credentials(
-            &options,
-            &config.sdk,
-            &config.profile,
-            "AWS",
-        ))?;
         let sdk = config
             .sdk
             .into_builder()
             .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS))
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(CONNECT_TIMEOUT)
+                    .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+                    .build(),
+            )
             .build();
         Ok(Self {
             runtime,

@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::observer::Observer;
 use crate::storage::Location;
 use crate::storage::s3::{CustomerKey, Encryption, S3Options};
+use crate::warehouse::WarehouseConfig;
 
 /// The connection to S3. Credentials are not flags, because process lists show the arguments of a
 /// command to every user.
@@ -121,9 +122,22 @@ impl S3Args {
         locations: impl IntoIterator<Item = &'a Location>,
         reason: &str,
     ) -> Result<()> {
+        self.ensure_used_with(None, locations, reason)
+    }
+
+    /// Does the same for a command that may use a warehouse: region and profile also have an effect if the login of the
+    /// warehouse comes from AWS.
+    pub(crate) fn ensure_used_with<'a>(
+        &self,
+        warehouse: Option<&WarehouseConfig>,
+        locations: impl IntoIterator<Item = &'a Location>,
+        reason: &str,
+    ) -> Result<()> {
+        let gets_login =
+            warehouse.is_some_and(|warehouse| warehouse.connection.managed_login.is_some());
         let given = [
-            ("--region", self.region.is_some()),
-            ("--profile", self.profile.is_some()),
+            ("--region", self.region.is_some() && !gets_login),
+            ("--profile", self.profile.is_some() && !gets_login),
             ("--endpoint-url", self.endpoint_url.is_some()),
             ("--no-sign-request", self.no_sign_request),
             ("--request-payer", self.request_payer),
@@ -137,16 +151,21 @@ impl S3Args {
         }
     }
 
+    /// Returns the options of the connection to AWS.
+    pub(crate) fn to_aws_options(&self) -> AwsOptions {
+        AwsOptions {
+            endpoint_url: self.endpoint_url.clone(),
+            region: self.region.clone(),
+            profile: self.profile.clone(),
+            no_sign_request: self.no_sign_request,
+        }
+    }
+
     /// Returns the options, with their defaults where no flag is given.
     pub(crate) fn to_options(&self) -> S3Options {
         let defaults = S3Options::default();
         S3Options {
-            aws: AwsOptions {
-                endpoint_url: self.endpoint_url.clone(),
-                region: self.region.clone(),
-                profile: self.profile.clone(),
-                no_sign_request: self.no_sign_request,
-            },
+            aws: self.to_aws_options(),
             request_payer: self.request_payer,
             max_concurrent_requests: self
                 .requests

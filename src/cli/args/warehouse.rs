@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::env::{self, VarError};
 use std::path::PathBuf;
 
+use crate::aws::AwsOptions;
 use crate::cli::usage_error::no_effect;
 use crate::error::{Error, Result};
 use crate::jobs::with_cloud_login;
@@ -92,13 +93,14 @@ impl WarehouseArgs {
     }
 
     /// Resolves flags, environment and configuration file, in this order of precedence. The role is for
-    /// commands that let Redshift read a bucket.
+    /// commands that let Redshift read a bucket, and the options of AWS are for a login that comes from there.
     ///
     /// # Errors
     /// Returns an error if one of them is not valid, or if `--iam-role` is given for PostgreSQL.
     pub(crate) fn resolve(
         &self,
         role: Option<&IamRoleArgs>,
+        aws: &AwsOptions,
         observer: &dyn Observer,
     ) -> Result<ResolvedWarehouse> {
         let mut warnings = Vec::new();
@@ -129,7 +131,7 @@ impl WarehouseArgs {
         let warehouse = match connection? {
             None => None,
             Some(connection) => {
-                let connection = with_cloud_login(connection)?;
+                let connection = with_cloud_login(connection, aws)?;
                 let role_flag = role.and_then(|role| role.iam_role.clone());
                 if role_flag.is_some() && connection.dialect == Dialect::Postgres {
                     return Err(no_effect("--iam-role", "the warehouse is PostgreSQL"));

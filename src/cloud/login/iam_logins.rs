@@ -17,14 +17,19 @@ const DURATION_SECONDS: i32 = 900;
 pub(super) struct IamLogins {
     pub login: IamLogin,
     pub database: String,
+    pub aws: AwsOptions,
 }
 
 impl LoginSource for IamLogins {
     fn login(&self) -> Result<Login> {
         // New clients for each login take up credentials that were renewed in the meantime, such as those of SSO.
         let clients = CloudClients::new(&AwsOptions {
-            region: self.login.region.clone(),
-            ..AwsOptions::default()
+            region: self
+                .login
+                .region
+                .clone()
+                .or_else(|| self.aws.region.clone()),
+            ..self.aws.clone()
         })?;
         let target = &self.login.target;
         tracing::debug!(%target, region = clients.region(), "getting a temporary login");

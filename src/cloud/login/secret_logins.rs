@@ -14,6 +14,7 @@ use crate::warehouse::connect::managed_login::PasswordSecret;
 #[derive(Debug)]
 pub(super) struct SecretLogins {
     pub secret: PasswordSecret,
+    pub aws: AwsOptions,
 }
 
 /// The parts that are used of a secret in JSON. Secrets of Redshift have these names.
@@ -29,7 +30,7 @@ impl LoginSource for SecretLogins {
         // New clients for each login take up credentials that were renewed in the meantime, such as those of SSO.
         let clients = CloudClients::new(&AwsOptions {
             region: Some(region.clone()),
-            ..AwsOptions::default()
+            ..self.aws.clone()
         })?;
         tracing::debug!(secret = arn, region, "reading the password");
         let failure = format!("cannot read secret {arn}");
