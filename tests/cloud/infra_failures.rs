@@ -124,3 +124,15 @@ fn missing_permission_is_named() {
         .up(&["--quiet"])
         .assert_failure(1, &["AccessDenied", "cloudformation:CreateStack"]);
 }
+
+#[test]
+fn rollback_that_failed_is_continued() {
+    let cloud = Cloud::new();
+    cloud.up(&["--quiet"]).assert_success();
+    "UPDATE_ROLLBACK_FAILED".clone_into(&mut cloud.account.lock().stacks[0].status);
+    let status = cloud.exec(&["infra", "status"]);
+    assert_eq!(status.code, Some(1), "{status:?}");
+    let update = ["infra", "up", "--yes", "--quiet", "--max-capacity", "16"];
+    cloud.exec(&update).assert_success();
+    assert_eq!(cloud.account.lock().workgroups["sparkify"].1, "16");
+}

@@ -29,6 +29,7 @@ impl AwsService for CloudFormation {
             "CreateStack" => self.create(request),
             "UpdateStack" => self.update(request),
             "DeleteStack" => self.delete(request),
+            "ContinueUpdateRollback" => self.continue_rollback(request),
             "DescribeStacks" => self.describe(request),
             "DescribeStackEvents" => self.events(request),
             "GetTemplate" => self.template(request),
@@ -105,6 +106,22 @@ impl CloudFormation {
             }
         }
         ApiAnswer::Xml(String::new())
+    }
+
+    fn continue_rollback(&self, request: &ApiRequest) -> ApiAnswer {
+        let name = request.text("StackName").unwrap_or_default();
+        let mut account = self.account.lock();
+        match account.find_stack(name) {
+            None => missing(name),
+            Some(stack) if stack.status == "UPDATE_ROLLBACK_FAILED" => {
+                "UPDATE_ROLLBACK_IN_PROGRESS".clone_into(&mut stack.status);
+                ApiAnswer::Xml(String::new())
+            }
+            Some(stack) => ApiAnswer::error(
+                "ValidationError",
+                format!("Stack:{} is in {} state", stack.id, stack.status),
+            ),
+        }
     }
 
     fn describe(&self, request: &ApiRequest) -> ApiAnswer {
