@@ -29,6 +29,7 @@ const EXAMPLES: &str = "Examples:
   sparkify infra down";
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one value in a process")]
 enum InfraCommand {
     Up(up::UpArgs),
     Status(status::InfraStatusArgs),
