@@ -7,7 +7,7 @@ use testkit::cli::generated_data::generate_data;
 use testkit::cli::output::CommandOutput;
 use testkit::cli::sandbox::{Sandbox, run_args};
 use testkit::cli::stopped_command::{
-    STOP_SIGNALS, Signal, StopOutcome, random_moments, stop_command,
+    STOP_SIGNALS, Signal, StopOutcome, random_moments, repeat_until_stopped, stop_command,
 };
 use testkit::dataset::directory::{DatasetSnapshot, deterministic_files};
 
@@ -72,21 +72,21 @@ fn stopped_run_prints_its_failure_as_json() {
         "--out",
         "dataset",
     ];
-    let mut command = sandbox.command(&arguments);
-    let child_is_busy = || {
-        while !sandbox.path(".dataset.sparkify-staging").exists() {
+    let output = repeat_until_stopped(|| {
+        let mut child = sandbox
+            .command(&arguments)
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let staging = sandbox.path(".dataset.sparkify-staging");
+        while !staging.exists() && child.try_wait().unwrap().is_none() {
             sleep(Duration::from_millis(1));
         }
-    };
-    let child = command
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    child_is_busy();
-    let pid = rustix::process::Pid::from_child(&child);
-    rustix::process::kill_process(pid, Signal::TERM).unwrap();
-    let output = CommandOutput::from(child.wait_with_output().unwrap());
+        let pid = rustix::process::Pid::from_child(&child);
+        let _ = rustix::process::kill_process(pid, Signal::TERM);
+        CommandOutput::from(child.wait_with_output().unwrap())
+    });
     assert_eq!(output.code, Some(143), "{output:?}");
     let line: serde_json::Value = serde_json::from_str(&output.stderr).unwrap();
     let message = "stopped by SIGTERM: the run is discarded, and dataset is unchanged";
@@ -119,9 +119,11 @@ fn repeated_signal_does_not_cut_the_cleanup_short() {
         arguments.join(" ")
     );
     for _ in 0..5 {
-        let mut shell = std::process::Command::new("sh");
-        shell.args(["-c", &script]).current_dir(sandbox.root());
-        let output = CommandOutput::run(&mut shell);
+        let output = repeat_until_stopped(|| {
+            let mut shell = std::process::Command::new("sh");
+            shell.args(["-c", &script]).current_dir(sandbox.root());
+            CommandOutput::run(&mut shell)
+        });
         output.assert_failure(143, &["dataset is unchanged"]);
         sandbox.assert_no_staging_left();
     }

@@ -74,6 +74,16 @@ pub fn stop_command(
     (outcome, output)
 }
 
+/// Repeats a command that gets a signal, until one does not succeed: on a busy machine the signal can come when the work is
+/// done.
+#[track_caller]
+pub fn repeat_until_stopped(mut run: impl FnMut() -> CommandOutput) -> CommandOutput {
+    let mut outputs = std::iter::repeat_with(&mut run).take(20);
+    outputs
+        .find(|output| output.code != Some(0))
+        .expect("no signal came before the work was done")
+}
+
 /// Returns the moments at which the tests stop a command that takes `duration`: ten, at random.
 pub fn random_moments(duration: Duration) -> impl Iterator<Item = Duration> {
     std::iter::repeat_with(move || duration.mul_f64(fastrand::f64())).take(10)

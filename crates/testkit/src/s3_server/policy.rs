@@ -12,7 +12,7 @@ pub struct Policy {
 
 #[derive(Clone, Debug)]
 struct Statement {
-    action: &'static str,
+    action: String,
     /// The bucket, or the bucket and a pattern of keys.
     resource: String,
     /// The pattern of the condition `s3:prefix`.
@@ -26,7 +26,7 @@ impl Policy {
     }
 
     /// Allows an action, such as `s3:GetObject`, on a resource, such as `bucket/logs/*`.
-    pub fn allow(self, action: &'static str, resource: &str) -> Self {
+    pub fn allow(self, action: &str, resource: &str) -> Self {
         self.with_statement(action, resource, None)
     }
 
@@ -37,12 +37,12 @@ impl Policy {
 
     fn with_statement(
         mut self,
-        action: &'static str,
+        action: &str,
         resource: &str,
         prefix_condition: Option<&str>,
     ) -> Self {
         self.statements.push(Statement {
-            action,
+            action: action.to_owned(),
             resource: resource.to_owned(),
             prefix_condition: prefix_condition.map(str::to_owned),
         });
