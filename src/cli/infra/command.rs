@@ -31,7 +31,7 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, Subcommand)]
 #[expect(clippy::large_enum_variant, reason = "there is one value in a process")]
 enum InfraCommand {
-    Up(up::UpArgs),
+    Up(Box<up::UpArgs>),
     Status(status::InfraStatusArgs),
     Pause(pause::PauseArgs),
     Resume(pause::ResumeArgs),
@@ -41,7 +41,7 @@ enum InfraCommand {
 #[cfg(feature = "cloud")]
 pub(crate) fn main(args: InfraArgs) -> Result<ExitCode> {
     let done = match args.command {
-        InfraCommand::Up(args) => up_job::main(args),
+        InfraCommand::Up(args) => up_job::main(*args),
         // A failed warehouse is a result, and not a failure of the command.
         InfraCommand::Status(args) => return status::main(args),
         InfraCommand::Pause(args) => pause::main(args.target, false),

@@ -56,7 +56,7 @@ pub(super) struct UpArgs {
     /// Of a Serverless warehouse, in RPU.
     #[arg(long, value_name = "RPU")]
     pub(super) max_capacity: Option<u32>,
-    /// RPU-hours a month at which it stops [default: 100]
+    /// Monthly limit in RPU-hours [default: 100]
     ///
     /// A Serverless warehouse runs no query for the rest of the month then. 0 means no limit.
     #[arg(long, value_name = "HOURS", value_parser = clap::value_parser!(i64).range(0..))]

@@ -206,8 +206,7 @@ impl AccountState {
     fn advance_creation(&mut self, stack: &mut StackState, verb: &str) {
         for _ in 0..RESOURCES_PER_POLL {
             let Some(resource) = stack.pending.pop_front() else {
-                stack.set_status(&format!("{verb}_COMPLETE"), "");
-                break;
+                return stack.set_status(&format!("{verb}_COMPLETE"), "");
             };
             stack.event(&resource, &format!("{verb}_IN_PROGRESS"), "");
             let failing = self.failing_resource.clone();
@@ -237,8 +236,7 @@ impl AccountState {
     fn advance_deletion(&mut self, stack: &mut StackState, verb: &str) {
         for _ in 0..RESOURCES_PER_POLL {
             let Some(resource) = stack.pending.pop_front() else {
-                stack.set_status(&format!("{verb}_COMPLETE"), "");
-                break;
+                return stack.set_status(&format!("{verb}_COMPLETE"), "");
             };
             let failing = self.undeletable_resource.clone();
             let failing = failing.filter(|(name, _)| *name == resource.0);
