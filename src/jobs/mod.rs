@@ -14,6 +14,7 @@
 //! | [`StatusJob`] | tells how old the newest load or run and the newest event are | [`StatusReport`] |
 //! | [`RejectsJob`] | shows what a run rejected | [`RejectsReport`](crate::report::RejectsReport) |
 //! | [`QueryJob`] | runs a saved query in a warehouse | [`QueryAnswer`](crate::report::QueryAnswer) |
+//! | [`OperationsQueryJob`] | runs an operations query in a warehouse | [`ResultSet`](crate::report::ResultSet) |
 //!
 //! [`DatasetQueryJob`] writes a saved query as a script for DuckDB, which answers it from a dataset. [`schema_document`]
 //! describes the star schema, which needs no configuration.
@@ -39,7 +40,7 @@ pub use create_tables::{CreateTablesJob, TablesReport};
 pub use history::{History, HistoryJob, HistorySource};
 pub use load::LoadJob;
 pub use load_target::LoadTarget;
-pub use query::{DatasetQueryJob, QueryJob};
+pub use query::{DatasetQueryJob, OperationsQueryJob, QueryJob};
 pub use rejects::RejectsJob;
 pub use run::{CompletedRun, NothingNewRun, PublishedRun, RunJob, RunJobPlan};
 pub use schema::{SchemaFormat, schema_document};
@@ -60,6 +61,7 @@ pub use crate::warehouse::connect::value_source::{ValueSource, ValueSources};
 pub use crate::warehouse::create_tables::{ConfirmDrop, ExistingTableTotals};
 pub use crate::warehouse::dialect::Dialect;
 pub use crate::warehouse::iam_role::IamRole;
+pub use crate::warehouse::operations_query::{OPERATIONS_QUERIES, OperationsQuery};
 pub use crate::warehouse::saved_query::{QueryParams, SAVED_QUERIES, SavedQuery};
 pub use crate::warehouse::sql::generator::TableChange;
 pub use crate::warehouse::table_ddl::ExistingTables;

@@ -30,7 +30,11 @@ fn long_version_describes_the_build_and_the_machine() {
     assert!(names.eq(expected), "{facts:?}");
     let value = |name| facts.iter().find(|fact| fact.0 == name).unwrap().1.trim();
     assert!(value("target").starts_with(std::env::consts::ARCH));
-    let features = if cfg!(feature = "cloud") { "cloud" } else { "none" };
+    let features = if cfg!(feature = "cloud") {
+        "cloud"
+    } else {
+        "none"
+    };
     assert_eq!(value("features"), features);
     assert!(value("compiler").starts_with("rustc 1."));
     if cfg!(target_arch = "x86_64") {
