@@ -21,6 +21,7 @@ mod json_log;
 mod load;
 mod logging;
 mod man;
+mod operations_query;
 mod preconditions;
 mod progress;
 mod query;

@@ -1,4 +1,4 @@
-//! `sparkify query`: runs an analytics query in a warehouse and prints the result.
+//! `sparkify query`: runs an analytics query in a warehouse and prints the result. `operations_query` runs the others.
 
 use chrono::{NaiveDateTime, SecondsFormat};
 use chrono_tz::Tz;
@@ -12,13 +12,16 @@ use super::args::time_zone::parse_time_zone;
 use super::args::warehouse::WarehouseArgs;
 use super::console::print_info;
 use super::help;
+use super::operations_query::{OperationsArgs, operations_help, operations_query_parser};
 use super::progress::TerminalProgress;
 use super::render::coverage::coverage_line;
 use super::render::result_set::{format_csv, format_table, json_rows};
 use super::stdout::{print, print_json, report_failure};
 use super::usage_error::no_effect;
 use crate::error::{Error, Result};
-use crate::jobs::{DatasetQueryJob, QueryJob, QueryParams, SAVED_QUERIES, SavedQuery};
+use crate::jobs::{
+    DatasetQueryJob, OperationsQuery, QueryJob, QueryParams, SAVED_QUERIES, SavedQuery,
+};
 use crate::report::{Coverage, QueryAnswer, ResultColumn, ResultSet};
 use crate::storage::Location;
 
@@ -32,13 +35,33 @@ const DEFAULT_LIMIT: u32 = 10;
 ///
 /// Runs one of the queries in sql/analytics and prints the result as a table, with the number of plays that
 /// it considers. Without NAME, lists the queries. Without a warehouse, DuckDB answers from a dataset: --from
-/// OUT --dry-run prints the script.
+/// OUT --dry-run prints the script. With --operations, runs a query about the state of the warehouse instead.
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = help::with_exit_codes(&format!("{}\n\n{EXAMPLES}", queries_help())))]
+#[command(after_long_help = help::with_exit_codes(&queries_and_examples()))]
 pub(super) struct QueryArgs {
     /// Query to run; --list shows the names
-    #[arg(value_parser = query_name_parser(), conflicts_with = "list", hide_possible_values = true)]
+    #[arg(
+        value_parser = query_name_parser(),
+        conflicts_with = "list",
+        hide_possible_values = true,
+        group = "selection"
+    )]
     name: Option<SavedQuery>,
+    /// Run a query about the state of the warehouse
+    ///
+    /// One of the queries in sql/operations: how old the data are, which loads are slow or fail, which tables
+    /// need care, how full the disk is. Prints the result with what is normal, and what to do if it is not.
+    /// Without NAME, lists the queries, and which are for Redshift and which for PostgreSQL. --dry-run prints
+    /// the script for the kind of --warehouse with its comments.
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_parser = operations_query_parser(),
+        hide_possible_values = true,
+        group = "selection",
+        conflicts_with_all = ["since", "until", "tz"]
+    )]
+    operations: Option<Option<OperationsQuery>>,
     /// List the queries
     #[arg(long)]
     list: bool,
@@ -59,7 +82,7 @@ pub(super) struct QueryArgs {
     #[arg(long, value_name = "ZONE", value_parser = parse_time_zone, requires = "name")]
     tz: Option<Tz>,
     /// Maximum rows, for top-N queries [default: 10]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), requires = "name")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), requires = "selection")]
     limit: Option<u32>,
     /// Print CSV with a header line
     ///
@@ -71,13 +94,13 @@ pub(super) struct QueryArgs {
     #[arg(long)]
     json: bool,
     /// Print the SQL without connecting
-    #[arg(long, requires = "name", conflicts_with_all = ["csv", "json"])]
+    #[arg(long, requires = "selection", conflicts_with_all = ["csv", "json"])]
     dry_run: bool,
     /// Let DuckDB answer from this dataset
     ///
     /// Output of a run: its --out, or one run below it. With --dry-run, prints a script for DuckDB, which
     /// reads the Parquet files of the dataset and needs no warehouse.
-    #[arg(long, value_name = "OUT", value_parser = location_parser(), requires = "name")]
+    #[arg(long, value_name = "OUT", value_parser = location_parser(), requires = "selection")]
     from: Option<Location>,
     #[command(flatten)]
     warehouse: WarehouseArgs,
@@ -91,13 +114,15 @@ const EXAMPLES: &str = r"Examples:
     --warehouse postgres://etl@localhost/music
   sparkify query top-songs --since 2018-11-01 --until '2018-12-01 12:00' \
     --limit 20 --csv --config dwh.cfg
-  sparkify query top-songs --from warehouse --dry-run | duckdb";
+  sparkify query top-songs --from warehouse --dry-run | duckdb
+  sparkify query --operations load-lag --config dwh.cfg";
 
-/// Returns the names and questions of the queries, for the long help.
-fn queries_help() -> String {
+/// Returns the names and questions of the queries and the examples, for the long help.
+fn queries_and_examples() -> String {
     let queries =
         SAVED_QUERIES.map(|query| format!("\n  {}\n      {}", query.name, query.description()));
-    format!("Queries:{}", queries.concat())
+    let (queries, operations) = (queries.concat(), operations_help());
+    format!("Queries:{queries}\n\n{operations}\n\n{EXAMPLES}")
 }
 
 pub(super) fn main(args: QueryArgs) -> Result<()> {
@@ -106,6 +131,9 @@ pub(super) fn main(args: QueryArgs) -> Result<()> {
 }
 
 fn query(args: &QueryArgs) -> Result<()> {
+    if let Some(query) = args.operations {
+        return args.to_operations_args(query)?.run();
+    }
     let Some(query) = args.name else {
         return list_queries(args);
     };
@@ -133,6 +161,29 @@ fn query(args: &QueryArgs) -> Result<()> {
 }
 
 impl QueryArgs {
+    /// Returns the arguments that concern the operations queries.
+    ///
+    /// # Errors
+    /// Returns an error if a dataset or the connection to one is given.
+    fn to_operations_args(&self, query: Option<OperationsQuery>) -> Result<OperationsArgs<'_>> {
+        if self.from.is_some() {
+            return Err(Error::usage("--operations cannot answer from a dataset")
+                .with_reason("its queries are about the warehouse")
+                .with_hint("leave out --from, and name the warehouse by --warehouse or --config"));
+        }
+        self.s3.ensure_used([], "--operations reads no dataset")?;
+        Ok(OperationsArgs {
+            query,
+            limit: self.limit,
+            default_limit: DEFAULT_LIMIT,
+            csv: self.csv,
+            json: self.json,
+            list: self.list,
+            dry_run: self.dry_run,
+            warehouse: &self.warehouse,
+        })
+    }
+
     /// Returns the parameters of the query.
     ///
     /// # Errors

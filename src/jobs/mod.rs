@@ -15,6 +15,7 @@
 //! | [`DoctorJob`] | checks every link of the chain from the input to the warehouse | [`DoctorReport`] |
 //! | [`RejectsJob`] | shows what a run rejected | [`RejectsReport`](crate::report::RejectsReport) |
 //! | [`QueryJob`] | runs a saved query in a warehouse | [`QueryAnswer`](crate::report::QueryAnswer) |
+//! | [`OperationsQueryJob`] | runs an operations query in a warehouse | [`ResultSet`](crate::report::ResultSet) |
 //!
 //! With the cargo feature `cloud`, `InfraUpJob`, `InfraStatusJob`, `InfraPauseJob` and `InfraDownJob` create, show, pause and
 //! remove a warehouse on AWS.
@@ -51,7 +52,7 @@ pub use history::{History, HistoryJob, HistorySource};
 pub use infra::{InfraDownJob, InfraPauseJob, InfraStatusJob, InfraUpJob};
 pub use load::LoadJob;
 pub use load_target::LoadTarget;
-pub use query::{DatasetQueryJob, QueryJob};
+pub use query::{DatasetQueryJob, OperationsQueryJob, QueryJob};
 pub use rejects::RejectsJob;
 pub use run::{CompletedRun, NothingNewRun, PublishedRun, RunJob, RunJobPlan};
 pub use schema::{SchemaFormat, schema_document};
@@ -82,6 +83,7 @@ pub use crate::warehouse::connect::value_source::{ValueSource, ValueSources};
 pub use crate::warehouse::create_tables::{ConfirmDrop, ExistingTableTotals};
 pub use crate::warehouse::dialect::Dialect;
 pub use crate::warehouse::iam_role::IamRole;
+pub use crate::warehouse::operations_query::{OPERATIONS_QUERIES, OperationsQuery};
 pub use crate::warehouse::saved_query::{QueryParams, SAVED_QUERIES, SavedQuery};
 pub use crate::warehouse::sql::generator::TableChange;
 pub use crate::warehouse::table_ddl::ExistingTables;

@@ -1,4 +1,4 @@
-//! Runs a saved query in a warehouse, or writes it as a script for DuckDB.
+//! Runs a saved query or an operations query in a warehouse, or writes a saved query as a script for DuckDB.
 
 use crate::error::Result;
 use crate::output::{PublishedDataset, Purpose};
@@ -6,7 +6,8 @@ use crate::storage::s3::S3Options;
 use crate::storage::{Location, StoreOpener};
 use crate::warehouse::connect::config::ConnectionConfig;
 use crate::warehouse::duckdb_script::{DuckDbS3Access, duckdb_script};
-use crate::warehouse::query::{QueryAnswer, run_query};
+use crate::warehouse::operations_query::OperationsQuery;
+use crate::warehouse::query::{QueryAnswer, ResultSet, run_operations_query, run_query};
 use crate::warehouse::saved_query::{QueryParams, SavedQuery};
 
 /// A saved query with its parameters, in a warehouse.
@@ -35,6 +36,36 @@ impl QueryJob {
             "ran the query"
         );
         Ok(answer)
+    }
+}
+
+/// An operations query, in a warehouse.
+#[derive(Debug, Clone)]
+pub struct OperationsQueryJob {
+    /// The warehouse.
+    pub connection: ConnectionConfig,
+    /// The query.
+    pub query: OperationsQuery,
+    /// The maximum number of rows.
+    pub limit: u32,
+}
+
+impl OperationsQueryJob {
+    /// Runs the query and returns its rows.
+    ///
+    /// # Errors
+    /// Returns an error if the query is not for this kind of warehouse, or if the warehouse cannot be reached or rejects
+    /// the query.
+    pub fn execute(&self) -> Result<ResultSet> {
+        let _span = tracing::info_span!("query").entered();
+        let result = run_operations_query(&self.connection, &self.query, self.limit)?;
+        tracing::info!(
+            query = self.query.name,
+            warehouse = %self.connection,
+            rows = result.rows.len(),
+            "ran the query"
+        );
+        Ok(result)
     }
 }
 

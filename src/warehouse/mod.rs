@@ -11,6 +11,7 @@
 //! - `lock_wait` warns about long waits for other sessions, and `query_result` reads the results of checks.
 //! - `saved_query` has the saved queries of `sql/analytics`, `query` runs them in a warehouse, and `duckdb_script` writes
 //!   them for DuckDB, which reads a dataset. `load_log` lists loads.
+//! - `operations_query` has the operations queries of `sql/operations`.
 
 pub(crate) mod catalog;
 mod config;
@@ -23,6 +24,7 @@ pub(crate) mod load;
 pub(crate) mod load_log;
 mod lock_wait;
 mod lost_tables;
+pub(crate) mod operations_query;
 pub(crate) mod query;
 pub(crate) mod query_result;
 pub(crate) mod saved_query;

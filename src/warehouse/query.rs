@@ -1,10 +1,11 @@
-//! Runs the saved queries in a warehouse.
+//! Runs the saved queries and the operations queries in a warehouse.
 
 use postgres::types::Type;
 
 use super::connect::config::ConnectionConfig;
 use super::connect::error::StatementError;
-use super::connect::session::{ResultRow, WarehouseSession};
+use super::connect::session::{ResultColumnType, ResultRow, WarehouseSession};
+use super::operations_query::OperationsQuery;
 use super::query_result::unexpected_result;
 use super::saved_query::{QueryParams, SavedQuery};
 use crate::error::{Error, Result};
@@ -71,17 +72,44 @@ pub(crate) fn run_query(
     let ((columns, rows), coverage) = read().map_err(|failure: StatementError| {
         Error::failed(format!("cannot query {connection}")).with_source(failure.error)
     })?;
+    Ok(QueryAnswer {
+        result: to_result_set(columns, rows),
+        coverage: parse_coverage(&coverage)?,
+    })
+}
+
+/// Runs an operations query and returns its rows.
+///
+/// # Errors
+/// Returns an error if the query is not for this kind of warehouse, or if the warehouse cannot be reached or rejects the
+/// query.
+pub(crate) fn run_operations_query(
+    connection: &ConnectionConfig,
+    query: &OperationsQuery,
+    limit: u32,
+) -> Result<ResultSet> {
+    let sql = query.sql(connection.dialect, limit)?;
+    let mut session = WarehouseSession::open(connection)?;
+    let (columns, rows) = session.query_with_columns(&sql).map_err(|failure| {
+        let error = Error::failed(format!("cannot run {} in {connection}", query.name))
+            .with_source(failure.error);
+        match query.needs(connection.dialect) {
+            Some(needs) => error.with_hint(format!("it needs: {needs}")),
+            None => error,
+        }
+    })?;
+    Ok(to_result_set(columns, rows))
+}
+
+fn to_result_set(columns: Vec<ResultColumnType>, rows: Vec<ResultRow>) -> ResultSet {
     let columns = columns.into_iter().map(|(name, ty)| ResultColumn {
         name,
         is_number: is_number(&ty),
     });
-    Ok(QueryAnswer {
-        result: ResultSet {
-            columns: columns.collect(),
-            rows,
-        },
-        coverage: parse_coverage(&coverage)?,
-    })
+    ResultSet {
+        columns: columns.collect(),
+        rows,
+    }
 }
 
 fn parse_coverage(rows: &[ResultRow]) -> Result<Coverage> {
