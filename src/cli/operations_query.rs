@@ -3,6 +3,7 @@
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser, ValueParser};
 use serde::Serialize;
 
+use super::args::s3::S3Args;
 use super::args::warehouse::WarehouseArgs;
 use super::console::print_info;
 use super::progress::TerminalProgress;
@@ -12,6 +13,9 @@ use super::usage_error::no_effect;
 use crate::error::{Error, Result};
 use crate::jobs::{Dialect, OPERATIONS_QUERIES, OperationsQuery, OperationsQueryJob};
 use crate::report::{ResultColumn, ResultSet};
+
+/// Why the flags of S3 have no effect.
+const READS_NO_DATASET: &str = "--operations reads no dataset";
 
 /// The version of the document that `--json` prints.
 const OPERATIONS_VERSION: u32 = 1;
@@ -32,6 +36,7 @@ pub(super) struct OperationsArgs<'a> {
     pub(super) list: bool,
     pub(super) dry_run: bool,
     pub(super) warehouse: &'a WarehouseArgs,
+    pub(super) s3: &'a S3Args,
 }
 
 impl OperationsArgs<'_> {
@@ -41,13 +46,18 @@ impl OperationsArgs<'_> {
     /// Returns an error if an argument has no effect, if the query is not for this kind of warehouse, or if it fails.
     pub(super) fn run(&self) -> Result<()> {
         let Some(query) = self.query else {
+            self.s3.ensure_used([], READS_NO_DATASET)?;
             return self.list_queries();
         };
         if self.list {
             return Err(no_effect("--list", format!("{} is named", query.name)));
         }
         let progress = TerminalProgress::new(true);
-        let warehouse = self.warehouse.resolve(None, &progress)?.require()?;
+        let aws = self.s3.to_aws_options();
+        let resolved = self.warehouse.resolve(None, &aws, &progress)?;
+        self.s3
+            .ensure_used_with(resolved.warehouse.as_ref(), [], READS_NO_DATASET)?;
+        let warehouse = resolved.require()?;
         let dialect = warehouse.connection.dialect;
         let limit = self.limit.unwrap_or(self.default_limit);
         let script = query.commented_sql(dialect, limit)?;

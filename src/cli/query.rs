@@ -171,7 +171,6 @@ impl QueryArgs {
                 .with_reason("its queries are about the warehouse")
                 .with_hint("leave out --from, and name the warehouse by --warehouse or --config"));
         }
-        self.s3.ensure_used([], "--operations reads no dataset")?;
         Ok(OperationsArgs {
             query,
             limit: self.limit,
@@ -181,6 +180,7 @@ impl QueryArgs {
             list: self.list,
             dry_run: self.dry_run,
             warehouse: &self.warehouse,
+            s3: &self.s3,
         })
     }
 

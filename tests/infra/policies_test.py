@@ -50,7 +50,10 @@ class Etl(unittest.TestCase):
 
     def test_has_the_permissions_that_sparkify_uses(self):
         granted = set(self.GRANT.objects) | set(self.GRANT.buckets) | {"s3:ListBucket"}
-        self.assertEqual(used_in_s3(), granted)
+        # Only doctor reads the policy of a bucket.
+        of_doctor = {"s3:GetBucketPolicy"}
+        self.assertEqual(used_in_s3(), granted | of_doctor)
+        self.assertTrue(allows(read("doctor.json"), *of_doctor, "arn:aws:s3:::data"))
         documented = (REPOSITORY / "docs/s3.md").read_text()
         for permission in granted:
             self.assertIn(f"`{permission}`", documented)

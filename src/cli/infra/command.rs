@@ -29,7 +29,6 @@ const EXAMPLES: &str = "Examples:
   sparkify infra down";
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one value in a process")]
 enum InfraCommand {
     Up(Box<up::UpArgs>),
     Status(status::InfraStatusArgs),
