@@ -51,7 +51,8 @@ mod upgrade;
 // Tests of the jobs of the library.
 mod jobs_from_rust;
 
-// Tests of saved queries and views.
+// Tests of saved queries, operations queries and views.
+mod operations;
 mod query_command;
 mod query_time_zone;
 mod saved_queries;
