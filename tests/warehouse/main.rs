@@ -37,6 +37,7 @@ mod monitoring;
 mod parquet_codecs;
 mod privileges;
 mod psql_load;
+mod recovery;
 mod redshift_engine;
 mod rejected_loads;
 mod replay;
