@@ -27,6 +27,7 @@ DIALECTS_BY_DIR = {
     "postgres": ["postgres"],
     "analytics": ["redshift", "postgres"],
     "views": ["redshift", "postgres"],
+    "operations": ["redshift", "postgres"],
 }
 
 # As psql replaces them: :'name' by a literal, :name by the text itself.

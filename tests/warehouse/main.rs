@@ -38,6 +38,7 @@ mod monitoring;
 mod parquet_codecs;
 mod privileges;
 mod psql_load;
+mod recovery;
 mod redshift_engine;
 mod rejected_loads;
 mod replay;
@@ -52,7 +53,8 @@ mod upgrade;
 // Tests of the jobs of the library.
 mod jobs_from_rust;
 
-// Tests of saved queries and views.
+// Tests of saved queries, operations queries and views.
+mod operations;
 mod query_command;
 mod query_time_zone;
 mod saved_queries;

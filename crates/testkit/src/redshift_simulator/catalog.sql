@@ -125,17 +125,6 @@ CREATE VIEW pg_catalog.pg_table_def AS
     LEFT JOIN redshift.tables t ON t.id = c.oid
     WHERE c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped AND pg_table_is_visible(c.oid)
         AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND c.relname <> 'redshift_load_errors';
-CREATE VIEW pg_catalog.svv_table_info AS
-    SELECT current_database()::text AS database, n.nspname::text AS schema, c.oid::int AS table_id,
-        c.relname::text AS "table",
-        coalesce(CASE t.diststyle WHEN 'KEY' THEN 'KEY(' || t.distkey || ')' ELSE t.diststyle END, 'AUTO')
-            AS diststyle,
-        t.sortkey[1] AS sortkey1, c.reltuples::bigint AS tbl_rows
-    FROM pg_class c
-    JOIN pg_namespace n ON n.oid = c.relnamespace
-    LEFT JOIN redshift.tables t ON t.id = c.oid
-    WHERE c.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'redshift')
-        AND c.relname <> 'redshift_load_errors';
 CREATE VIEW pg_catalog.svv_columns AS SELECT * FROM information_schema.columns;
 
 CREATE OR REPLACE FUNCTION pg_catalog.version() RETURNS text LANGUAGE sql STABLE RETURN

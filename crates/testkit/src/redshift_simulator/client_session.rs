@@ -5,8 +5,10 @@ use std::io::{BufReader, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use super::copy::{self, CopyContext};
+use super::copy_history::CopyRecord;
 use super::dialect_rules::{self, LastCopyInfo};
 use super::fault_injector::{FaultPoint, PendingFaultActions, RecordedStatement};
 use super::lexer::{self, SqlStatement};
@@ -270,8 +272,17 @@ impl ClientSession {
             table_id: 0,
             errors: Vec::new(),
             loaded_rows: 0,
+            source_files: 0,
+            source_bytes: 0,
         };
+        let started = Instant::now();
         let result = copy::run_copy(&copy, &mut context);
+        let ids = [
+            self.last_copy.query_id,
+            self.backend_pid.unsigned_abs().into(),
+        ];
+        let record = CopyRecord::new(&copy, &context, ids, started.elapsed(), &result);
+        self.shared.record_copy(&record);
         self.last_copy.row_count = context.loaded_rows;
         let errors = CopyErrors {
             query_id: self.last_copy.query_id,

@@ -7,7 +7,7 @@
 //!
 //! It simulates: which statements, types, table attributes, expressions and functions are rejected, lengths in bytes,
 //! COPY of Parquet and of JSON with manifests, regions, IAM roles and the load error views, LOCK, TRUNCATE that commits,
-//! keys that are not enforced, statistics after COPY and CREATE TABLE AS, both isolation levels, and the login.
+//! keys that are not enforced, the system views that operators read, statistics after COPY and CREATE TABLE AS, both isolation levels, and the login.
 //! `tests/redshift_simulator` states each rule.
 //!
 //! COPY from JSON is strict where the documentation is silent: a record that may fail does fail. Settings choose what
@@ -23,6 +23,7 @@
 mod alter_table;
 mod client_session;
 mod copy;
+mod copy_history;
 mod ddl;
 mod dialect_rules;
 mod expression_rules;

@@ -28,7 +28,12 @@ impl RedshiftSimulator {
     pub fn start_on(backend_database: TestDatabase, settings: SimulatorSettings) -> Self {
         let mut client = backend_database.connect();
         if settings.kind == WarehouseKind::Redshift {
-            client.batch_execute(include_str!("catalog.sql")).unwrap();
+            for script in [
+                include_str!("catalog.sql"),
+                include_str!("operations_views.sql"),
+            ] {
+                client.batch_execute(script).unwrap();
+            }
         }
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let frontend_database = TestDatabase {

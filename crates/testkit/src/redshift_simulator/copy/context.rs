@@ -15,4 +15,7 @@ pub struct CopyContext<'a> {
     /// The entries for the load error views.
     pub errors: Vec<LoadErrorRecord>,
     pub loaded_rows: u64,
+    /// The files that were read, and their bytes.
+    pub source_files: usize,
+    pub source_bytes: usize,
 }

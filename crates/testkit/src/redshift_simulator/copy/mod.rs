@@ -12,4 +12,4 @@ mod target;
 
 pub use context::CopyContext;
 pub use run::run_copy;
-pub use statement::{IAM_ROLE_ARN, parse_copy};
+pub use statement::{CopyStatement, IAM_ROLE_ARN, parse_copy};

@@ -25,6 +25,8 @@ impl ParquetCopy<'_> {
     /// Loads the files.
     pub fn load(&self, context: &mut CopyContext<'_>) -> SessionResult<()> {
         let files = self.resolve_files(context)?;
+        context.source_files = files.len();
+        context.source_bytes = files.iter().map(|(_, bytes)| bytes.len()).sum();
         self.target.start_copy(context.backend)?;
         let loaded = self.load_files(&files, context);
         context.backend.finish_copy(loaded.is_ok())?;

@@ -33,6 +33,16 @@ pub enum CopyFormat {
     Json(Box<JsonOptions>),
 }
 
+impl CopyFormat {
+    /// Returns the name of the format, as SYS_LOAD_HISTORY shows it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Parquet(_) => "parquet",
+            Self::Json(_) => "json",
+        }
+    }
+}
+
 /// The options of COPY from Parquet.
 #[derive(Debug, Default)]
 pub struct ParquetOptions {

@@ -85,6 +85,8 @@ impl JsonCopy<'_> {
         let mut chunk = COPY_HEADER.to_vec();
         for (number, url) in urls.iter().enumerate() {
             let stored = buckets.read(url).map_err(|m| s3_error(url, &m))?;
+            context.source_files += 1;
+            context.source_bytes += stored.len();
             let bytes = match self.options.compression {
                 None => Vec::from(stored),
                 Some(compression) => decompress(compression, &stored).map_err(|message| {
