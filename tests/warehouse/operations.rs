@@ -107,7 +107,7 @@ fn load_that_is_slower_than_the_others_stands_out(kind: WarehouseKind) {
 
 fn session_that_holds_a_lock_is_shown_with_the_one_that_waits(kind: WarehouseKind) {
     let warehouse = TestWarehouse::new(kind);
-    let pid_of = |client: &mut postgres::Client| -> i32 {
+    let pid_of = |client: &mut ::postgres::Client| -> i32 {
         client
             .query_one("SELECT pg_backend_pid()", &[])
             .unwrap()
@@ -171,10 +171,7 @@ fn every_query_runs_in_every_format(kind: WarehouseKind) {
             script.starts_with("-- ") && !script.contains(":limit"),
             "{script}"
         );
-        warehouse
-            .admin_client()
-            .batch_execute(&script.replace("SYSDATE", "sysdate()"))
-            .unwrap();
+        warehouse.admin_client().batch_execute(&script).unwrap();
     }
 }
 
@@ -264,7 +261,7 @@ fn skewed_table_full_node_and_usage_are_shown() {
     let usage = rows(&warehouse, &["serverless-usage"]);
     assert_eq!(usage[0]["rpu_hours"], json!(2.0));
     assert_eq!(usage[0]["minutes_used"], 2);
-    assert_eq!(usage[0]["highest_rpus"], json!(16.0));
+    assert_eq!(usage[0]["highest_rpus"].as_f64(), Some(16.0));
     assert_eq!(usage[1]["rpu_hours"], json!(0.0));
 }
 
@@ -351,8 +348,9 @@ fn invalid_usage_is_rejected() {
         ],
     );
     let postgres = ["--warehouse", "postgres://nobody@localhost/none"];
-    let ask =
-        |query: &[&str], words| failure(&[&["--operations"], query, &postgres].concat(), words);
+    let ask = |query: &[&str], words: &[&str]| {
+        failure(&[&["--operations"], query, &postgres].concat(), words)
+    };
     ask(
         &["load-lag", "--limit", "3"],
         &["--limit has no effect", "load-lag has no limit"],

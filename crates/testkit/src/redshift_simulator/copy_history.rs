@@ -58,8 +58,8 @@ impl SimulatorState {
                 query_id, pid, table_name, data_source, file_format, status, start_time, end_time, loaded_rows, files,
                 bytes, errors, error_message
             )
-            SELECT $1, $2, $3, $4, $5, CASE WHEN $11 IS NULL THEN 'completed' ELSE 'aborted' END,
-                now - make_interval(secs => $6), now, $7, $8, $9, $10, $11::text
+            SELECT $1::bigint, $2::int, $3::text, $4::text, $5::text, CASE WHEN $11::text IS NULL THEN 'completed' ELSE 'aborted' END,
+                now - make_interval(secs => $6), now, $7::bigint, $8::int, $9::bigint, $10::bigint, $11::text
             FROM (SELECT clock_timestamp() AT TIME ZONE 'UTC' AS now) AS clock";
         let mut client = self.autocommit_client.lock().unwrap();
         client
