@@ -37,6 +37,8 @@ mod usage;
 mod user_reported_inputs;
 mod version;
 mod webhook;
+#[cfg(not(feature = "cloud"))]
+mod without_cloud;
 
 // These tests read /proc, mount file systems or depend on the behaviour of Linux.
 #[cfg(target_os = "linux")]

@@ -6,3 +6,7 @@
 mod infra;
 mod infra_crash_recovery;
 mod infra_failures;
+mod login;
+mod login_leaks;
+mod login_secrets;
+mod login_support;

@@ -7,15 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
 
-use postgres_protocol::authentication::md5_hash;
-
 use crate::redshift_simulator::client_session::ClientSession;
 use crate::redshift_simulator::dialect_rules::LastCopyInfo;
 use crate::redshift_simulator::pg_session::PgSession;
 use crate::redshift_simulator::protocol::{self, PgMessage, SessionError, SessionResult, SqlError};
-use crate::redshift_simulator::settings::{
-    AuthMethod, IsolationLevel, PASSWORD, USER, WarehouseKind,
-};
+use crate::redshift_simulator::settings::{AuthMethod, IsolationLevel, WarehouseKind};
 use crate::redshift_simulator::state::SimulatorState;
 
 impl SimulatorState {
@@ -154,21 +150,17 @@ impl SimulatorState {
         writer: &mut TcpStream,
     ) -> SessionResult<bool> {
         let salt = *b"salt";
-        let (mut auth_request, expected) = match self.settings.method {
-            AuthMethod::Md5 => (
-                vec![0, 0, 0, 5],
-                md5_hash(USER.as_bytes(), PASSWORD.as_bytes(), salt),
-            ),
-            AuthMethod::Cleartext => (vec![0, 0, 0, 3], PASSWORD.to_owned()),
-            // No response to this method is accepted: clients without support for it must fail.
-            AuthMethod::Sha256 => (vec![0, 0, 0, 13, 0, 0, 0, 1], "\0".to_owned()),
+        let mut auth_request = match self.settings.method {
+            AuthMethod::Md5 => vec![0, 0, 0, 5],
+            AuthMethod::Cleartext => vec![0, 0, 0, 3],
+            AuthMethod::Sha256 => vec![0, 0, 0, 13, 0, 0, 0, 1],
         };
         if self.settings.method != AuthMethod::Cleartext {
             auth_request.extend(salt);
         }
         PgMessage::from_bytes(b'R', auth_request).write_to(writer)?;
         let [given] = PgMessage::read(reader)?.texts();
-        Ok(user == USER && given == expected)
+        Ok(self.logins.accept(user, &given, self.settings.method, salt))
     }
 }
 

@@ -39,6 +39,7 @@ mod settings;
 mod state;
 mod table_checks;
 mod target_column;
+mod warehouse_logins;
 
 pub use copy::IAM_ROLE_ARN;
 pub use fault_injector::{FaultInjector, FaultPoint, RecordedStatement, StatementMatcher};
@@ -48,3 +49,4 @@ pub use settings::{
     AuthMethod, CLUSTER_REGION, IsolationLevel, NumberSpelling, PASSWORD, ReadableCodecs,
     RepeatedKeys, SimulatorSettings, USER, WarehouseKind,
 };
+pub use warehouse_logins::WarehouseLogins;

@@ -11,6 +11,7 @@ use crate::postgres_server::{TestDatabase, shared_server};
 use crate::redshift_simulator::fault_injector::FaultInjector;
 use crate::redshift_simulator::settings::{PASSWORD, SimulatorSettings, USER, WarehouseKind};
 use crate::redshift_simulator::state::SimulatorState;
+use crate::redshift_simulator::warehouse_logins::WarehouseLogins;
 
 /// A server. Dropping it ends its sessions.
 pub struct RedshiftSimulator {
@@ -46,6 +47,7 @@ impl RedshiftSimulator {
         let shared = Arc::new(SimulatorState {
             settings,
             faults: FaultInjector::default(),
+            logins: WarehouseLogins::default(),
             backend_database,
             session_count: AtomicUsize::new(0),
             next_query_id: AtomicU64::new(1001),
@@ -84,6 +86,11 @@ impl RedshiftSimulator {
     /// Returns the recorded statements and the faults.
     pub fn faults(&self) -> &FaultInjector {
         &self.shared.faults
+    }
+
+    /// Returns who can log in.
+    pub fn logins(&self) -> &WarehouseLogins {
+        &self.shared.logins
     }
 
     /// Opens a session of the PostgreSQL backend, to inspect the tables.

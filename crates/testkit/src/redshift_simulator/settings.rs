@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::redshift_simulator::protocol::SqlError;
 
-/// The only user who can log in.
+/// The user who can log in, besides those that are added to the logins of a server.
 pub const USER: &str = "loader";
 /// The password of that user: a unique string, so that outputs can be searched for it.
 pub const PASSWORD: &str = "ThisWarehousePasswordMustNeverBeSeen1";

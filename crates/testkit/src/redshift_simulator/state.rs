@@ -11,11 +11,13 @@ use crate::postgres_server::TestDatabase;
 use crate::redshift_simulator::fault_injector::FaultInjector;
 use crate::redshift_simulator::load_error::CopyErrors;
 use crate::redshift_simulator::settings::SimulatorSettings;
+use crate::redshift_simulator::warehouse_logins::WarehouseLogins;
 
 /// The state that the sessions of a server share.
 pub(super) struct SimulatorState {
     pub(super) settings: SimulatorSettings,
     pub(super) faults: FaultInjector,
+    pub(super) logins: WarehouseLogins,
     /// The database that executes the statements.
     pub(super) backend_database: TestDatabase,
     pub(super) session_count: AtomicUsize,
