@@ -29,7 +29,7 @@ pub(super) fn check_role(
 #[cfg(not(feature = "cloud"))]
 fn check_attached(_: &IamRole, _: &ClusterHost, _: &AwsOptions) -> Result<Outcome> {
     Ok(Outcome::unknown(
-        "this binary was built without the feature cloud; released binaries have it, and cargo install --locked --path . \
+        "this binary was built without the feature cloud; cargo install --locked --path . \
          --features cloud builds one",
     ))
 }

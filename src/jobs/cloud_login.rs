@@ -29,10 +29,12 @@ pub fn with_cloud_login(
 ) -> Result<ConnectionConfig> {
     match &connection.managed_login {
         None => Ok(connection),
-        Some(login) => Err(crate::error::Error::usage(format!("cannot log in by {login}"))
-            .with_reason("this binary was built without the feature cloud")
-            .with_hint(
-                "use a released binary, or run cargo install --locked --path . --features cloud",
-            )),
+        Some(login) => Err(
+            crate::error::Error::usage(format!("cannot log in by {login}"))
+                .with_reason("this binary was built without the feature cloud")
+                .with_hint(
+                    "build one that has it: cargo install --locked --path . --features cloud",
+                ),
+        ),
     }
 }

@@ -6,7 +6,5 @@ use crate::error::Error;
 pub(super) fn error(command: &str) -> Error {
     Error::usage(format!("cannot run {command}"))
         .with_reason("this binary was built without the feature cloud")
-        .with_hint(
-            "released binaries have it; from source: cargo install --locked --path . --features cloud",
-        )
+        .with_hint("build one that has it: cargo install --locked --path . --features cloud")
 }
