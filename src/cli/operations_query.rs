@@ -17,9 +17,6 @@ use crate::report::{ResultColumn, ResultSet};
 /// Why the flags of S3 have no effect.
 const READS_NO_DATASET: &str = "--operations reads no dataset";
 
-/// The version of the document that `--json` prints.
-const OPERATIONS_VERSION: u32 = 1;
-
 /// The kinds of warehouse, with the names for a person and for JSON.
 const DIALECTS: [(Dialect, &str, &str); 2] = [
     (Dialect::Redshift, "Redshift", "redshift"),
@@ -28,6 +25,8 @@ const DIALECTS: [(Dialect, &str, &str); 2] = [
 
 /// The arguments of `sparkify query` that concern the operations queries.
 pub(super) struct OperationsArgs<'a> {
+    /// The version of the document that `--json` prints.
+    pub(super) version: u32,
     pub(super) query: Option<OperationsQuery>,
     pub(super) limit: Option<u32>,
     pub(super) default_limit: u32,
@@ -86,7 +85,7 @@ impl OperationsArgs<'_> {
         if self.json {
             let names = DIALECTS.iter().find(|(kind, ..)| *kind == dialect);
             return print_json(&OperationsJson {
-                operations_version: OPERATIONS_VERSION,
+                query_version: self.version,
                 status: "ok",
                 query: query.name,
                 warehouse: names.map_or("", |(_, _, key)| key),
@@ -119,7 +118,7 @@ impl OperationsArgs<'_> {
         let list = operations_list();
         if self.json {
             return print_json(&OperationsListJson {
-                operations_version: OPERATIONS_VERSION,
+                query_version: self.version,
                 status: "ok",
                 queries: json_rows(&list),
             });
@@ -139,7 +138,7 @@ fn no_name(flag: &str) -> Error {
 /// The document that `--operations NAME --json` prints.
 #[derive(Serialize)]
 struct OperationsJson<R> {
-    operations_version: u32,
+    query_version: u32,
     status: &'static str,
     query: &'static str,
     warehouse: &'static str,
@@ -151,7 +150,7 @@ struct OperationsJson<R> {
 /// The document that `--operations --json` prints.
 #[derive(Serialize)]
 struct OperationsListJson<R> {
-    operations_version: u32,
+    query_version: u32,
     status: &'static str,
     queries: Vec<R>,
 }

@@ -172,6 +172,7 @@ impl QueryArgs {
                 .with_hint("leave out --from, and name the warehouse by --warehouse or --config"));
         }
         Ok(OperationsArgs {
+            version: QUERY_VERSION,
             query,
             limit: self.limit,
             default_limit: DEFAULT_LIMIT,

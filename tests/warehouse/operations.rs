@@ -331,6 +331,7 @@ fn queries_are_listed_without_warehouse() {
         list(&["--operations", "--list"]).assert_success().stdout
     );
     let document = list(&["--operations", "--json"]).assert_success().json();
+    assert_eq!(document["query_version"], 1);
     assert_eq!(document["queries"][0]["name"], "load-lag");
     assert_eq!(document["queries"][0]["warehouse"], "Redshift, PostgreSQL");
 }

@@ -143,7 +143,7 @@ fn dropped_warehouse_is_rebuilt_from_its_runs_or_from_the_input(kind: WarehouseK
     ];
     warehouse
         .run_command(&arguments)
-        .assert_failure(1, &["loaded already"]);
+        .assert_failure(2, &["loaded already"]);
 
     // From the input. The corrected event is lost until its replay is loaded again.
     ensure_done(&run(&warehouse, &INPUT, &["--full-refresh"]));
